@@ -1,0 +1,34 @@
+# Two commands do everything: `make demo` and `make test`. Both make the environment first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+NATIVE := CMakeLists.txt $(shell find splatsim/native -name '*.cpp' -o -name '*.hpp')
+
+# torch comes first and from TORCH_INDEX when it is set, so that nothing else picks a build with CUDA libraries.
+INDEX := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+
+.PHONY: demo test lint speed clean
+
+demo: $(VENV)/installed
+	$(BIN)/python scenes/box_room/make.py --out out/box_room.ply
+	$(BIN)/splatsim render out/box_room.ply --out out/box_room.mp4 --overwrite
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+speed: $(VENV)/installed
+	$(BIN)/python bench/speed.py
+
+$(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(INDEX) torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build out

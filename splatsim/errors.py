@@ -1,0 +1,17 @@
+"""The errors a user meets. Every message says what was wrong, with which value, where, and what would be right."""
+
+
+class SplatsimError(Exception):
+    """Base of all errors that splatsim raises on purpose."""
+
+
+class FormatError(SplatsimError, ValueError):
+    """A file is not what its name or header claims."""
+
+
+class BackendUnavailable(SplatsimError, ImportError):
+    """A rendering back end was asked for by name and cannot run on this machine."""
+
+
+class ResourceError(SplatsimError, MemoryError):
+    """The request is well formed but would need more memory than the stated limit."""
