@@ -13,31 +13,52 @@ constexpr float kSlack = 1e-3f;   // pixels: masks are a little wide, the raster
 // ---- block masks
 
 // For each of the eight strips (pairs of rows) of a row of tiles: the first and last block column that holds a pixel
-// centre with alpha >= 1/255, over the whole image; first > last where there is none. `rows` are 0.5 … 15.5 by strips.
+// centre with alpha >= 1/255, over the whole image; first > last where there is none.
 struct Spans {
   int32_t first[kTileRows], last[kTileRows];
 };
 
-inline void row_extent(const Shape& s, Float y, Float reach, Float height, Float* left, Float* right) {
-  const Float dy = y - s.y;
-  const Float v = dy * s.l22;
-  const Float room = fnma(v, v, reach);
-  const Mask inside = (room >= Float(0.0f)) & (y < height);
-  const Float half = sqrt(max(room, Float(0.0f))), shift = dy * s.l21, inverse = Float(1.0f / s.l11);
+// One Gaussian's ellipse alpha >= 1/255 as the spans need it.
+struct Ellipse {
+  Float x, y, l21, l22, reach, inverse_l11;
+  float left, right, top, bottom;  // pixels whose centres it may hold; none if left > right or top > bottom
+
+  Ellipse(const Shape& s, const CameraView& c)
+      : x(s.x), y(s.y), l21(s.l21), l22(s.l22), reach(s.log_opacity - kLog2MinAlpha), inverse_l11(1.0f / s.l11) {
+    const float extent = __builtin_sqrtf(s.log_opacity - kLog2MinAlpha), slope = s.l21 / s.l22;
+    const float half_x = extent * __builtin_sqrtf(1.0f + slope * slope) / s.l11 + kSlack, half_y = extent / s.l22 + kSlack;
+    left = __builtin_ceilf(s.x - half_x - 0.5f);
+    right = __builtin_floorf(s.x + half_x - 0.5f);
+    top = __builtin_ceilf(s.y - half_y - 0.5f);
+    bottom = __builtin_floorf(s.y + half_y - 0.5f);
+    left = left < 0.0f ? 0.0f : left;
+    top = top < 0.0f ? 0.0f : top;
+    const float last_x = static_cast<float>(c.width - 1), last_y = static_cast<float>(c.height - 1);
+    right = right > last_x ? last_x : right;
+    bottom = bottom > last_y ? last_y : bottom;
+  }
+};
+
+inline void row_extent(const Ellipse& e, Float row, Float height, Float* left, Float* right) {
+  const Float dy = row - e.y;
+  const Float v = dy * e.l22;
+  const Float room = fnma(v, v, e.reach);
+  const Mask inside = (room >= Float(0.0f)) & (row < height);
+  const Float half = sqrt(max(room, Float(0.0f))), shift = dy * e.l21;
   const Float slack(kSlack);
-  *left = select(inside, fma(-(half + shift), inverse, Float(s.x) - slack), Float(1e30f));
-  *right = select(inside, fma(half - shift, inverse, Float(s.x) + slack), Float(-1e30f));
+  *left = select(inside, fnma(half + shift, e.inverse_l11, e.x - slack), Float(1e30f));
+  *right = select(inside, fma(half - shift, e.inverse_l11, e.x + slack), Float(-1e30f));
 }
 
-inline void find_spans(const Shape& s, const CameraView& c, int tile_y, float reach, Spans* out) {
+inline void find_spans(const Ellipse& e, const CameraView& c, int tile_y, Spans* out) {
   alignas(32) static const float offsets[kTileRows] = {0.5f, 2.5f, 4.5f, 6.5f, 8.5f, 10.5f, 12.5f, 14.5f};
   const Float height(static_cast<float>(c.height)), top(static_cast<float>(tile_y * kTileHeight));
   const Float last_column(static_cast<float>(c.width - 1));
   for (int l = 0; l < kTileRows; l += kLanes) {
     Float left, right, left1, right1;
-    const Float y = load(offsets + l) + top;
-    row_extent(s, y, Float(reach), height, &left, &right);
-    row_extent(s, y + 1.0f, Float(reach), height, &left1, &right1);
+    const Float row = load(offsets + l) + top;
+    row_extent(e, row, height, &left, &right);
+    row_extent(e, row + 1.0f, height, &left1, &right1);
     left = max(ceil(min(left, left1) - 0.5f), Float(0.0f));
     right = min(floor(max(right, right1) - 0.5f), last_column);
     // An empty span becomes columns 1 … 0, so that nothing overflows an integer.
@@ -47,41 +68,18 @@ inline void find_spans(const Shape& s, const CameraView& c, int tile_y, float re
   }
 }
 
-inline uint64_t mask_in_tile(const Spans& spans, int tile_x) {
-  const int origin = tile_x * kTileCols;
-  uint64_t mask = 0;
-  for (int strip = 0; strip < kTileRows; ++strip) {
-    int first = spans.first[strip] - origin, last = spans.last[strip] - origin;
-    first = first < 0 ? 0 : first;
-    last = last > kTileCols - 1 ? kTileCols - 1 : last;
-    const uint64_t row = first <= last ? (0xFFu >> (kTileCols - 1 - last)) & (0xFFu << first) : 0;
-    mask |= (row & 0xFF) << (8 * strip);
-  }
-  return mask;
-}
-
-// Writes the instances of one Gaussian; returns how many.
+// Writes the instances of one Gaussian, at most as many as its bounding box has tiles; returns how many.
 inline uint32_t make_instances(const Shape& s, const Frame& f, Instance* out) {
-  const CameraView& c = f.camera;
-  const float reach = s.log_opacity - kLog2MinAlpha;
-  const float half_y = __builtin_sqrtf(reach) / s.l22 + kSlack;
-  float top = __builtin_ceilf(s.y - half_y - 0.5f), bottom = __builtin_floorf(s.y + half_y - 0.5f);
-  top = top < 0.0f ? 0.0f : top;
-  bottom = bottom > static_cast<float>(c.height - 1) ? static_cast<float>(c.height - 1) : bottom;
-  if (!(top <= bottom)) return 0;
+  const Ellipse ellipse(s, f.camera);
+  if (!(ellipse.left <= ellipse.right && ellipse.top <= ellipse.bottom)) return 0;
+  const int first_x = static_cast<int>(ellipse.left) / kTileWidth, last_x = static_cast<int>(ellipse.right) / kTileWidth;
+  const int first_y = static_cast<int>(ellipse.top) / kTileHeight, last_y = static_cast<int>(ellipse.bottom) / kTileHeight;
   uint32_t count = 0;
-  for (int ty = static_cast<int>(top) / kTileHeight; ty <= static_cast<int>(bottom) / kTileHeight; ++ty) {
+  for (int ty = first_y; ty <= last_y; ++ty) {
     Spans spans;
-    find_spans(s, c, ty, reach, &spans);
-    int first = f.tiles_x * kTileCols, last = -1;
-    for (int strip = 0; strip < kTileRows; ++strip) {
-      if (spans.first[strip] > spans.last[strip]) continue;
-      first = spans.first[strip] < first ? spans.first[strip] : first;
-      last = spans.last[strip] > last ? spans.last[strip] : last;
-    }
-    if (last < 0) continue;
-    for (int tx = first / kTileCols; tx <= last / kTileCols && count < s.tiles; ++tx) {
-      const uint64_t blocks = mask_in_tile(spans, tx);
+    find_spans(ellipse, f.camera, ty, &spans);
+    for (int tx = first_x; tx <= last_x && count < s.tiles; ++tx) {
+      const uint64_t blocks = row_masks(spans.first, spans.last, tx * kTileCols);
       if (blocks) out[count++] = {blocks, static_cast<uint32_t>(ty * f.tiles_x + tx)};
     }
   }

@@ -33,22 +33,40 @@ inline Mat3 load_matrix(const float* p) { return {{load_row(p), load_row(p + 3),
 
 // Rows [base, base + kLanes) of the input, where the last lanes may lie past its end and repeat the last row.
 struct Rows {
-  int64_t base;
+  int64_t base, n;
   unsigned valid;  // one bit for each lane
-  int64_t n;
+  bool near_end;   // reading a few floats more than the rows hold would leave the array
 
   Rows(int64_t first, int64_t n_rows) : base(first), n(n_rows) {
     const int64_t left = n - base;
     valid = left >= kLanes ? (1u << kLanes) - 1 : (1u << left) - 1;
+    near_end = left < kLanes + 4;
   }
-  Float load(const float* field, int stride, int column) const {
-    if (n - base >= kLanes) return load_strided(field + base * stride + column, stride);
-    float lanes[kLanes];
-    for (int l = 0; l < kLanes; ++l) lanes[l] = field[(base + l < n ? base + l : n - 1) * stride + column];
-    return SPLATSIM_ISA::load(lanes);
+  // Columns [first, first + count) of rows of `stride` floats; out has room for the next multiple of four.
+  template <int count>
+  void load(const float* field, int stride, int first, Float* out) const {
+    if (near_end) return load_near_end(field, stride, first, count, out);
+    const float* rows = field + base * stride + first;
+#pragma GCC unroll 12
+    for (int j = 0; j < count; j += 4) load_columns4(rows + j, stride, out + j);
   }
-  Vec3 load3(const float* field, int stride, int column) const {
-    return {load(field, stride, column), load(field, stride, column + 1), load(field, stride, column + 2)};
+  [[gnu::noinline]] void load_near_end(const float* field, int stride, int first, int count, Float* out) const {
+    for (int j = 0; j < count; ++j) {
+      float lanes[kLanes];
+      for (int l = 0; l < kLanes; ++l) lanes[l] = field[(base + l < n ? base + l : n - 1) * stride + first + j];
+      out[j] = SPLATSIM_ISA::load(lanes);
+    }
+  }
+  Vec3 load3(const float* field) const {
+    Float v[4];
+    load<3>(field, 3, 0, v);
+    return {v[0], v[1], v[2]};
+  }
+  Float load1(const float* field) const {
+    if (n - base >= kLanes) return SPLATSIM_ISA::load(field + base);
+    Float v[1];
+    load_near_end(field, 1, 0, 1, v);
+    return v[0];
   }
 };
 
@@ -94,17 +112,17 @@ struct SlopeLimits {
 inline Projection project_rows(const GaussiansView& g, const CameraView& c, const Mat3& view, const SlopeLimits& limits,
                                const Rows& rows) {
   Projection p;
-  p.mean = rows.load3(g.means, 3, 0);
+  p.mean = rows.load3(g.means);
   p.point = view * p.mean + load_row(c.translation);
-  const Float qw = rows.load(g.quats, 4, 0), qx = rows.load(g.quats, 4, 1), qy = rows.load(g.quats, 4, 2),
-              qz = rows.load(g.quats, 4, 3);
-  p.inverse_norm = Float(1.0f) / sqrt(qw * qw + qx * qx + qy * qy + qz * qz);
-  p.w = qw * p.inverse_norm;
-  p.x = qx * p.inverse_norm;
-  p.y = qy * p.inverse_norm;
-  p.z = qz * p.inverse_norm;
+  Float q[4];
+  rows.load<4>(g.quats, 4, 0, q);
+  p.inverse_norm = Float(1.0f) / sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
+  p.w = q[0] * p.inverse_norm;
+  p.x = q[1] * p.inverse_norm;
+  p.y = q[2] * p.inverse_norm;
+  p.z = q[3] * p.inverse_norm;
   p.rotation = rotation_of(p.w, p.x, p.y, p.z);
-  p.scale = rows.load3(g.scales, 3, 0);
+  p.scale = rows.load3(g.scales);
   for (int i = 0; i < 3; ++i) {
     const Vec3& r = p.rotation.row[i];
     p.factor.row[i] = {r.x * p.scale.x, r.y * p.scale.y, r.z * p.scale.z};
@@ -138,19 +156,22 @@ inline Projection project_rows(const GaussiansView& g, const CameraView& c, cons
   p.determinant0 = dot(normal, normal);
   p.determinant = p.determinant0 + (p.c00 + p.c11) * kBlur + Float(kBlur * kBlur);
   p.compensation = c.antialiased ? sqrt(max(p.determinant0 / p.determinant, Float(kMinCompensation))) : Float(1.0f);
-  p.opacity = rows.load(g.opacities, 1, 0);
+  p.opacity = rows.load1(g.opacities);
   return p;
 }
 
+template <int K>
 struct Color {
   Vec3 direction;      // unit
   Float inverse_norm;  // of the unnormalised direction
-  Float basis[16];
+  Float basis[K];
+  Float sh[(3 * K + 3) / 4 * 4];
   Vec3 value;          // before it is clamped at 0
 };
 
-inline Color color_rows(const GaussiansView& g, const CameraView& c, const Mat3& view, Vec3 mean, const Rows& rows) {
-  Color out;
+template <int K>
+inline Color<K> color_rows(const GaussiansView& g, const CameraView& c, const Mat3& view, Vec3 mean, const Rows& rows) {
+  Color<K> out;
   if (c.ortho) {  // parallel rays: all Gaussians are seen from the same side
     out.direction = view.row[2];
     out.inverse_norm = Float(1.0f);
@@ -159,42 +180,40 @@ inline Color color_rows(const GaussiansView& g, const CameraView& c, const Mat3&
     out.inverse_norm = Float(1.0f) / sqrt(dot(v, v));
     out.direction = v * out.inverse_norm;
   }
-  sh_basis(g.k, out.direction.x, out.direction.y, out.direction.z, out.basis);
+  sh_basis<K>(out.direction.x, out.direction.y, out.direction.z, out.basis);
+  rows.load<3 * K>(g.sh, 3 * K, 0, out.sh);
   out.value = {Float(0.5f), Float(0.5f), Float(0.5f)};
-  for (int j = 0; j < g.k; ++j) {
-    const Vec3 s = rows.load3(g.sh, 3 * g.k, 3 * j);
-    out.value = {fma(out.basis[j], s.x, out.value.x), fma(out.basis[j], s.y, out.value.y),
-                 fma(out.basis[j], s.z, out.value.z)};
+#pragma GCC unroll 16
+  for (int j = 0; j < K; ++j) {
+    out.value = {fma(out.basis[j], out.sh[3 * j], out.value.x), fma(out.basis[j], out.sh[3 * j + 1], out.value.y),
+                 fma(out.basis[j], out.sh[3 * j + 2], out.value.z)};
   }
   return out;
 }
 
 inline float log2_of(float x) { return __builtin_log2f(x); }
 
-void store_rows(Frame& f, const Rows& rows, unsigned visible, const Float* shape, const Float* tiles, Vec3 color) {
-  float lanes[11][kLanes];
-  for (int i = 0; i < 7; ++i) store(lanes[i], shape[i]);
-  store(lanes[7], *tiles);
-  store(lanes[8], color.x);
-  store(lanes[9], color.y);
-  store(lanes[10], color.z);
-  for (int l = 0; l < kLanes; ++l) {
-    if (!(rows.valid >> l & 1)) break;
+void store_rows(Frame& f, const Rows& rows, unsigned visible, const Float* shape, Float tiles, Vec3 color) {
+  const Float first[4] = {shape[0], shape[1], shape[2], shape[3]}, second[4] = {shape[4], shape[5], shape[6], tiles};
+  const Float channels[4] = {color.x, color.y, color.z, shape[6]};
+  alignas(32) float a[4 * kLanes], b[4 * kLanes], c[4 * kLanes];
+  store_columns4(a, first);
+  store_columns4(b, second);
+  store_columns4(c, channels);
+  for (int l = 0; l < kLanes && rows.valid >> l & 1; ++l) {
     Shape& s = f.shapes[rows.base + l];
-    if (!(visible >> l & 1)) {
-      s.tiles = 0;
-      continue;
-    }
-    s = {lanes[0][l], lanes[1][l], lanes[2][l], lanes[3][l], lanes[4][l], lanes[5][l], lanes[6][l],
-         static_cast<uint32_t>(lanes[7][l])};
-    float* out = &f.colors[4 * (rows.base + l)];
-    out[0] = lanes[8][l];
-    out[1] = lanes[9][l];
-    out[2] = lanes[10][l];
-    out[3] = lanes[6][l];
+    std::memcpy(&s.x, a + 4 * l, 16);
+    std::memcpy(&s.l22, b + 4 * l, 12);
+    s.tiles = visible >> l & 1 ? static_cast<uint32_t>(b[4 * l + 3]) : 0;
+    std::memcpy(&f.colors[4 * (rows.base + l)], c + 4 * l, 16);
   }
 }
 
+void store_hidden(Frame& f, const Rows& rows) {
+  for (int l = 0; l < kLanes && rows.valid >> l & 1; ++l) f.shapes[rows.base + l].tiles = 0;
+}
+
+template <int K>
 void forward_rows(const GaussiansView& g, Frame& f, const Mat3& view, const SlopeLimits& limits, const Rows& rows) {
   const CameraView& c = f.camera;
   const Projection p = project_rows(g, c, view, limits, rows);
@@ -229,26 +248,32 @@ void forward_rows(const GaussiansView& g, Frame& f, const Mat3& view, const Slop
   const Float bottom = min(floor(shape[1] + half_y - 0.5f), Float(static_cast<float>(c.height - 1)));
   visible = visible & (left <= right) & (top <= bottom);
   if (!any(visible)) {
-    store_rows(f, rows, 0, shape, shape, p.mean);
+    store_hidden(f, rows);
     return;
   }
   const Float columns = floor(right * (1.0f / kTileWidth)) - floor(left * (1.0f / kTileWidth)) + 1.0f;
   const Float lines = floor(bottom * (1.0f / kTileHeight)) - floor(top * (1.0f / kTileHeight)) + 1.0f;
   const Float tiles = columns * lines;
-  const Color color = color_rows(g, c, view, p.mean, rows);
+  const Color<K> color = color_rows<K>(g, c, view, p.mean, rows);
   visible = visible & is_finite(color.value.x) & is_finite(color.value.y) & is_finite(color.value.z);
   const Float zero(0.0f);
   const Vec3 clamped = {max(color.value.x, zero), max(color.value.y, zero), max(color.value.z, zero)};
-  store_rows(f, rows, bits(visible), shape, &tiles, clamped);
+  store_rows(f, rows, bits(visible), shape, tiles, clamped);
 }
 
-void project(const GaussiansView& g, Frame& f, int threads) {
+template <int K>
+void project_all(const GaussiansView& g, Frame& f, int threads) {
   const Mat3 view = load_matrix(f.camera.rotation);
   const SlopeLimits limits(f.camera);
   parallel_for((g.n + kChunk - 1) / kChunk, threads, [&](int64_t chunk, int) {
     const int64_t end = (chunk + 1) * kChunk < g.n ? (chunk + 1) * kChunk : g.n;
-    for (int64_t base = chunk * kChunk; base < end; base += kLanes) forward_rows(g, f, view, limits, Rows(base, g.n));
+    for (int64_t base = chunk * kChunk; base < end; base += kLanes) forward_rows<K>(g, f, view, limits, Rows(base, g.n));
   });
+}
+
+void project(const GaussiansView& g, Frame& f, int threads) {
+  const auto run = g.k == 1 ? project_all<1> : g.k == 4 ? project_all<4> : g.k == 9 ? project_all<9> : project_all<16>;
+  run(g, f, threads);
 }
 
 // ---- adjoint
@@ -363,23 +388,25 @@ inline RowGradients backward_projection(const Projection& p, const CameraView& c
   return out;
 }
 
-// Adds to out.mean; leaves the gradient of coefficient j, channel i in d_sh[3 j + i].
+// Adds to d_mean; leaves the gradient of coefficient j, channel i in d_sh[3 j + i].
+template <int K>
 inline void backward_color(const GaussiansView& g, const CameraView& c, const Mat3& view, const Rows& rows, Vec3 mean,
                            const Float* d_color, Mask active, Vec3* d_mean, Float* d_sh, CameraSums* sums) {
-  const Color color = color_rows(g, c, view, mean, rows);
+  const Color<K> color = color_rows<K>(g, c, view, mean, rows);
   const Float zero(0.0f);
   const Vec3 d = {d_color[0] & (color.value.x > zero), d_color[1] & (color.value.y > zero),
                   d_color[2] & (color.value.z > zero)};
-  Float weight[16];
-  for (int j = 0; j < g.k; ++j) {
-    weight[j] = dot(rows.load3(g.sh, 3 * g.k, 3 * j), d);
+  Float weight[K];
+#pragma GCC unroll 16
+  for (int j = 0; j < K; ++j) {
+    weight[j] = dot({color.sh[3 * j], color.sh[3 * j + 1], color.sh[3 * j + 2]}, d);
     d_sh[3 * j] = color.basis[j] * d.x;
     d_sh[3 * j + 1] = color.basis[j] * d.y;
     d_sh[3 * j + 2] = color.basis[j] * d.z;
   }
-  if (g.k == 1) return;
+  if (K == 1) return;
   Vec3 d_direction;
-  sh_basis_backward(g.k, color.direction.x, color.direction.y, color.direction.z, weight, &d_direction.x,
+  sh_basis_backward<K>(color.direction.x, color.direction.y, color.direction.z, weight, &d_direction.x,
                     &d_direction.y, &d_direction.z);
   if (c.ortho) {
     if (sums) sums->rotation.row[2] = sums->rotation.row[2] + masked(d_direction, active);
@@ -391,18 +418,22 @@ inline void backward_color(const GaussiansView& g, const CameraView& c, const Ma
   if (sums) sums->position = sums->position + masked(d_offset, active) * Float(-1.0f);
 }
 
-inline void put(float* to, float value, bool add) { *to = add ? *to + value : value; }
-
-// Stores `columns` gradients of each row; lanes that are not active get zeros, or nothing where they are added.
-inline void store_columns(float* out, const Rows& rows, unsigned active, const Float* values, int columns, bool add) {
-  float lanes[48][kLanes];
-  for (int i = 0; i < columns; ++i) store(lanes[i], values[i]);
-  for (int l = 0; l < kLanes && rows.base + l < rows.n; ++l) {
-    float* row = out + (rows.base + l) * columns;
-    if (active >> l & 1) {
-      for (int i = 0; i < columns; ++i) put(row + i, lanes[i][l], add);
-    } else if (!add) {
-      for (int i = 0; i < columns; ++i) row[i] = 0.0f;
+// Stores `count` gradients of each row; lanes that are not active get zeros, or nothing where gradients are added.
+template <int count>
+inline void store_gradients(float* out, const Rows& rows, unsigned active, const Float* values, bool add) {
+#pragma GCC unroll 12
+  for (int j = 0; j < count; j += 4) {
+    alignas(32) float lanes[4 * kLanes];
+    store_columns4(lanes, values + j);
+    constexpr int kLast = count % 4 ? count % 4 : 4;
+    const int columns = j + 4 <= count ? 4 : kLast;
+    for (int l = 0; l < kLanes && rows.valid >> l & 1; ++l) {
+      float* row = out + (rows.base + l) * count + j;
+      const bool on = active >> l & 1;
+      for (int i = 0; i < columns; ++i) {
+        const float value = on ? lanes[4 * l + i] : 0.0f;
+        row[i] = add ? row[i] + value : value;
+      }
     }
   }
 }
@@ -416,6 +447,7 @@ inline void zero_rows(const GaussiansView& g, const Rows& rows, const GaussiansG
   std::memset(out.sh + 3 * g.k * rows.base, 0, 12 * static_cast<size_t>(g.k) * count);
 }
 
+template <int K>
 void backward_rows(const GaussiansView& g, const Frame& f, const Mat3& view, const SlopeLimits& limits,
                    const Rows& rows, const float* moments, const float* d_colors, const GaussiansGradient& out,
                    bool add, CameraSums* sums) {
@@ -425,18 +457,21 @@ void backward_rows(const GaussiansView& g, const Frame& f, const Mat3& view, con
     if (!add) zero_rows(g, rows, out);
     return;
   }
-  Float m[6], d_color[4], d_sh[48];
-  for (int i = 0; i < 6; ++i) m[i] = rows.load(moments, 6, i);
-  for (int i = 0; i < 4; ++i) d_color[i] = rows.load(d_colors, 4, i);
+  Float m[8], d_color[4], d_sh[(3 * K + 3) / 4 * 4];
+  for (int j = 3 * K; j < (3 * K + 3) / 4 * 4; ++j) d_sh[j] = Float(0.0f);
+  rows.load<6>(moments, 6, 0, m);
+  rows.load<4>(d_colors, 4, 0, d_color);
   const Mask mask = mask_of(active);
   const Projection p = project_rows(g, f.camera, view, limits, rows);
   RowGradients d = backward_projection(p, f.camera, view, m, d_color[3], mask, sums);
-  backward_color(g, f.camera, view, rows, p.mean, d_color, mask, &d.mean, d_sh, sums);
-  store_columns(out.means, rows, active, &d.mean.x, 3, add);
-  store_columns(out.quats, rows, active, d.quat, 4, add);
-  store_columns(out.scales, rows, active, &d.scale.x, 3, add);
-  store_columns(out.opacities, rows, active, &d.opacity, 1, add);
-  store_columns(out.sh, rows, active, d_sh, 3 * g.k, add);
+  backward_color<K>(g, f.camera, view, rows, p.mean, d_color, mask, &d.mean, d_sh, sums);
+  const Float mean[4] = {d.mean.x, d.mean.y, d.mean.z, d.mean.z}, scale[4] = {d.scale.x, d.scale.y, d.scale.z, d.scale.z};
+  const Float opacity[4] = {d.opacity, d.opacity, d.opacity, d.opacity};
+  store_gradients<3>(out.means, rows, active, mean, add);
+  store_gradients<4>(out.quats, rows, active, d.quat, add);
+  store_gradients<3>(out.scales, rows, active, scale, add);
+  store_gradients<1>(out.opacities, rows, active, opacity, add);
+  store_gradients<3 * K>(out.sh, rows, active, d_sh, add);
 }
 
 void add_sums(double* to, const CameraSums& s) {
@@ -448,8 +483,9 @@ void add_sums(double* to, const CameraSums& s) {
   }
 }
 
-void project_backward(const GaussiansView& g, const Frame& f, const float* moments, const float* d_colors,
-                      const GaussiansGradient& out, bool add, double* d_camera, int threads) {
+template <int K>
+void backward_all(const GaussiansView& g, const Frame& f, const float* moments, const float* d_colors,
+                  const GaussiansGradient& out, bool add, double* d_camera, int threads) {
   const Mat3 view = load_matrix(f.camera.rotation);
   const SlopeLimits limits(f.camera);
   const int64_t chunks = (g.n + kChunk - 1) / kChunk;
@@ -460,13 +496,19 @@ void project_backward(const GaussiansView& g, const Frame& f, const float* momen
     std::memset(&sums, 0, sizeof sums);
     const int64_t end = (chunk + 1) * kChunk < g.n ? (chunk + 1) * kChunk : g.n;
     for (int64_t base = chunk * kChunk; base < end; base += kLanes)
-      backward_rows(g, f, view, limits, Rows(base, g.n), moments, d_colors, out, add, d_camera ? &sums : nullptr);
+      backward_rows<K>(g, f, view, limits, Rows(base, g.n), moments, d_colors, out, add, d_camera ? &sums : nullptr);
     std::memset(&partial[15 * chunk], 0, 15 * sizeof(double));
     if (d_camera) add_sums(&partial[15 * chunk], sums);
   });
   if (!d_camera) return;
   for (int64_t chunk = 0; chunk < chunks; ++chunk)
     for (int i = 0; i < 15; ++i) d_camera[i] += partial[15 * chunk + i];
+}
+
+void project_backward(const GaussiansView& g, const Frame& f, const float* moments, const float* d_colors,
+                      const GaussiansGradient& out, bool add, double* d_camera, int threads) {
+  const auto run = g.k == 1 ? backward_all<1> : g.k == 4 ? backward_all<4> : g.k == 9 ? backward_all<9> : backward_all<16>;
+  run(g, f, moments, d_colors, out, add, d_camera, threads);
 }
 
 }  // namespace

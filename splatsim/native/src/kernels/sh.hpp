@@ -10,21 +10,22 @@ constexpr float kC20 = 1.0925484305920792f, kC21 = 0.31539156525252005f, kC22 = 
 constexpr float kC30 = 0.5900435899266435f, kC31 = 2.890611442640554f, kC32 = 0.4570457994644658f,
                 kC33 = 0.3731763325901154f, kC34 = 1.445305721320277f;
 
-// The first k (1, 4, 9 or 16) basis functions at the unit direction (x, y, z).
-inline void sh_basis(int k, Float x, Float y, Float z, Float* out) {
+// The first K (1, 4, 9 or 16) basis functions at the unit direction (x, y, z).
+template <int K>
+inline void sh_basis(Float x, Float y, Float z, Float* out) {
   out[0] = Float(kC0);
-  if (k < 4) return;
+  if constexpr (K < 4) return;
   out[1] = y * -kC1;
   out[2] = z * kC1;
   out[3] = x * -kC1;
-  if (k < 9) return;
+  if constexpr (K < 9) return;
   const Float xx = x * x, yy = y * y, zz = z * z;
   out[4] = x * y * kC20;
   out[5] = y * z * -kC20;
   out[6] = (zz + zz - xx - yy) * kC21;
   out[7] = x * z * -kC20;
   out[8] = (xx - yy) * kC22;
-  if (k < 16) return;
+  if constexpr (K < 16) return;
   const Float ring = fma(zz, Float(4.0f), -(xx + yy));
   out[9] = y * (xx * 3.0f - yy) * -kC30;
   out[10] = x * y * z * kC31;
@@ -36,17 +37,18 @@ inline void sh_basis(int k, Float x, Float y, Float z, Float* out) {
 }
 
 // The gradient to (x, y, z) of sum_j weight[j] * basis_j(x, y, z).
-inline void sh_basis_backward(int k, Float x, Float y, Float z, const Float* w, Float* dx, Float* dy, Float* dz) {
+template <int K>
+inline void sh_basis_backward(Float x, Float y, Float z, const Float* w, Float* dx, Float* dy, Float* dz) {
   *dx = *dy = *dz = Float(0.0f);
-  if (k < 4) return;
+  if constexpr (K < 4) return;
   *dx = w[3] * -kC1;
   *dy = w[1] * -kC1;
   *dz = w[2] * kC1;
-  if (k < 9) return;
+  if constexpr (K < 9) return;
   *dx = *dx + (y * w[4] - z * w[7]) * kC20 - x * w[6] * (2 * kC21) + x * w[8] * (2 * kC22);
   *dy = *dy + (x * w[4] - z * w[5]) * kC20 - y * w[6] * (2 * kC21) - y * w[8] * (2 * kC22);
   *dz = *dz - (y * w[5] + x * w[7]) * kC20 + z * w[6] * (4 * kC21);
-  if (k < 16) return;
+  if constexpr (K < 16) return;
   const Float xx = x * x, yy = y * y, zz = z * z, xy = x * y, xz = x * z, yz = y * z;
   *dx = *dx - xy * w[9] * (6 * kC30) + yz * w[10] * kC31 + xy * w[11] * (2 * kC32) - xz * w[12] * (6 * kC33) -
         (zz * 4.0f - xx * 3.0f - yy) * w[13] * kC32 + xz * w[14] * (2 * kC34) - (xx - yy) * w[15] * (3 * kC30);

@@ -61,10 +61,46 @@ inline void store_int(int32_t* p, Float a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_cvttps_epi32(a.v));
 }
 
-// base[0], base[stride], base[2 * stride] …: one field of eight rows.
-inline Float load_strided(const float* base, int stride) {
-  const __m256i index = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride));
-  return _mm256_i32gather_ps(base, index, 4);
+// columns[j], lane l = rows[l * stride + j], for four columns of eight rows. (Gathers are slow on many processors.)
+inline void load_columns4(const float* rows, int64_t stride, Float* columns) {
+  __m256 r[4];
+  for (int i = 0; i < 4; ++i)
+    r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(rows + i * stride)),
+                                _mm_loadu_ps(rows + (i + 4) * stride), 1);
+  const __m256 a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpackhi_ps(r[0], r[1]);
+  const __m256 c = _mm256_unpacklo_ps(r[2], r[3]), d = _mm256_unpackhi_ps(r[2], r[3]);
+  columns[0] = _mm256_shuffle_ps(a, c, 0x44);
+  columns[1] = _mm256_shuffle_ps(a, c, 0xEE);
+  columns[2] = _mm256_shuffle_ps(b, d, 0x44);
+  columns[3] = _mm256_shuffle_ps(b, d, 0xEE);
+}
+
+// rows[l * 4 + j] = columns[j], lane l.
+inline void store_columns4(float* rows, const Float* columns) {
+  const __m256 a = _mm256_unpacklo_ps(columns[0].v, columns[1].v), b = _mm256_unpackhi_ps(columns[0].v, columns[1].v);
+  const __m256 c = _mm256_unpacklo_ps(columns[2].v, columns[3].v), d = _mm256_unpackhi_ps(columns[2].v, columns[3].v);
+  const __m256 r[4] = {_mm256_shuffle_ps(a, c, 0x44), _mm256_shuffle_ps(a, c, 0xEE), _mm256_shuffle_ps(b, d, 0x44),
+                       _mm256_shuffle_ps(b, d, 0xEE)};
+  for (int i = 0; i < 4; ++i) {
+    _mm_storeu_ps(rows + 4 * i, _mm256_castps256_ps128(r[i]));
+    _mm_storeu_ps(rows + 4 * (i + 4), _mm256_extractf128_ps(r[i], 1));
+  }
+}
+
+// Byte r has the bits max(first[r] - origin, 0) … min(last[r] - origin, 7) set, for eight rows.
+inline uint64_t row_masks(const int32_t* first, const int32_t* last, int32_t origin) {
+  const __m256i start = _mm256_set1_epi32(origin), ones = _mm256_set1_epi32(0xFF), seven = _mm256_set1_epi32(7);
+  __m256i low = _mm256_sub_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(first)), start);
+  __m256i high = _mm256_sub_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(last)), start);
+  low = _mm256_max_epi32(low, _mm256_setzero_si256());
+  high = _mm256_sub_epi32(seven, _mm256_min_epi32(high, seven));
+  // Shifts by 32 and more give 0, so that rows outside need no case of their own.
+  __m256i rows = _mm256_and_si256(_mm256_sllv_epi32(ones, low), _mm256_srlv_epi32(ones, high));
+  rows = _mm256_packus_epi32(rows, rows);
+  rows = _mm256_packus_epi16(rows, rows);
+  const auto top = static_cast<uint32_t>(_mm256_extract_epi32(rows, 0));
+  const auto bottom = static_cast<uint32_t>(_mm256_extract_epi32(rows, 4));
+  return top | uint64_t{bottom} << 32;
 }
 
 // 2^(n) scaled into `mantissa`, where `shifted` holds n in its lowest bits (see exp2).
@@ -134,7 +170,21 @@ inline Float select(Mask m, Float yes, Float no) { return m.v ? yes : no; }
 inline unsigned bits(Mask m) { return m.v ? 1u : 0u; }
 inline Mask mask_of(unsigned bits) { return {(bits & 1u) != 0}; }
 inline void store_int(int32_t* p, Float a) { *p = static_cast<int32_t>(a.v); }
-inline Float load_strided(const float* base, int) { return *base; }
+inline void load_columns4(const float* rows, int64_t, Float* columns) {
+  for (int j = 0; j < 4; ++j) columns[j] = rows[j];
+}
+inline void store_columns4(float* rows, const Float* columns) {
+  for (int j = 0; j < 4; ++j) rows[j] = columns[j].v;
+}
+
+inline uint64_t row_masks(const int32_t* first, const int32_t* last, int32_t origin) {
+  uint64_t masks = 0;
+  for (int r = 0; r < 8; ++r) {
+    const int32_t low = first[r] - origin > 0 ? first[r] - origin : 0, high = last[r] - origin < 7 ? last[r] - origin : 7;
+    if (low <= high) masks |= uint64_t{(0xFFu << low) & (0xFFu >> (7 - high)) & 0xFFu} << (8 * r);
+  }
+  return masks;
+}
 
 inline Float scale_by_power(Float mantissa, Float shifted) {
   uint32_t m, s;
