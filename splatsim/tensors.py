@@ -16,7 +16,9 @@ class TensorDataclass:
         return self.replace(**{name: fn(value) for name, value in self.tensors().items()})
 
     def to(self, target: torch.device | torch.dtype | str) -> Self:
-        """A copy on another device or in another floating-point type."""
+        """A copy on another device, or with its floating-point tensors in another dtype."""
+        if isinstance(target, torch.dtype):
+            return self.map(lambda tensor: tensor.to(target) if tensor.is_floating_point() else tensor)
         return self.map(lambda tensor: tensor.to(target))
 
     def detach(self) -> Self:

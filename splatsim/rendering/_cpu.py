@@ -28,7 +28,9 @@ def rasterize(
     """
     for name, tensor in {**gaussians.tensors(), **cameras.tensors()}.items():
         if tensor.dtype != torch.float32:
-            raise TypeError(f'{name} is {tensor.dtype}; backend "cpu" needs torch.float32 (or use backend="reference").')
+            raise TypeError(
+                f'{name} is {tensor.dtype}; backend "cpu" needs torch.float32 (or use backend="reference").'
+            )
     plan = Plan(cameras, antialiased, depths)
     g = gaussians
     image, alphas, features = _Rasterize.apply(
@@ -102,9 +104,7 @@ class _Rasterize(torch.autograd.Function):
         for c, view in enumerate(views):
             frame = plan.project(fields, view, plan.cameras.Ks[c].detach())
             plan.frames.append(frame)
-            plan.kernels.rasterize(
-                frame, None, 0, plan.channels, behind[c], image[c], alphas[c], threads=plan.threads
-            )
+            plan.kernels.rasterize(frame, None, 0, plan.channels, behind[c], image[c], alphas[c], threads=plan.threads)
             if values is not None and pictures is not None:
                 for first, count in _passes(values.shape[1]):
                     plan.kernels.rasterize(frame, values, first, count, None, pictures[c], None, threads=plan.threads)
@@ -157,9 +157,7 @@ class _Rasterize(torch.autograd.Function):
                         threads=plan.threads,
                     )
             d_camera = None if d_views is None else torch.zeros(15, dtype=torch.float64)
-            plan.kernels.project_backward(
-                frame, *fields, moments, d_colors, *d_fields, c > 0, d_camera, plan.threads
-            )
+            plan.kernels.project_backward(frame, *fields, moments, d_colors, *d_fields, c > 0, d_camera, plan.threads)
             if d_views is not None and d_camera is not None:
                 d_views[c] = _viewmat_gradient(d_camera, views[c])
         if not plan.frames:

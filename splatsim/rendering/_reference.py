@@ -5,10 +5,11 @@ Real-Time Radiance Field Rendering" (2023), §4 and eq. 1 to 3, after Zwicker et
 antialiasing of Yu et al., "Mip-Splatting" (2024), eq. 9, and the constants of gsplat.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from splatsim.cameras import Cameras
@@ -33,6 +34,8 @@ class Splats(NamedTuple):
     opacities: Float[Tensor, " m"]
     channels: Float[Tensor, "m d"]
     """What is composited: colour, depth, features."""
+    ids: Int[Tensor, " m"]
+    """Which Gaussians these are."""
 
 
 def rasterize(
@@ -90,37 +93,60 @@ def project(gaussians: Gaussians, camera: Cameras, antialiased: bool) -> tuple[S
     features = gaussians.features if gaussians.features is not None else points[:, :0]
     channels = torch.cat([colors.clamp_min(0), points[:, 2:], features], dim=-1)
     # Only what is drawn is inverted: a degenerate footprint outside must not put NaN into the gradients.
-    splats = Splats(means2d[order], covars[order].inverse(), extents[order], opacities[order], channels[order])
-    visible = drawable.nonzero()[inside, 0]
-    return splats, torch.zeros_like(drawable).index_fill(0, visible, True)
+    ids = drawable.nonzero()[order, 0]
+    splats = Splats(means2d[order], covars[order].inverse(), extents[order], opacities[order], channels[order], ids)
+    return splats, torch.zeros_like(drawable).index_fill(0, ids, True)
 
 
 def composite(splats: Splats, width: int, height: int) -> tuple[Float[Tensor, "h w d"], Float[Tensor, "h w"]]:
     """Front-to-back alpha compositing (eq. 3 of Kerbl et al.): channels and alpha of every pixel."""
+    image = _by_tiles(splats, width, height, _composite_tile)
+    return image[..., :-1], image[..., -1]
+
+
+def first_surface_ids(gaussians: Gaussians, camera: Cameras, antialiased: bool) -> Int[Tensor, "h w"]:
+    """The Gaussian at which the transmittance of each pixel falls to one half, or -1."""
+    splats, _ = project(gaussians, camera, antialiased)
+    return _by_tiles(splats, camera.width, camera.height, _halve_tile)
+
+
+def _by_tiles(splats: Splats, width: int, height: int, tile: Callable[[Splats, Tensor], Tensor]) -> Tensor:
+    """The picture that `tile` makes of the splats near each square of pixels."""
     rows = []
     for y in range(0, height, TILE):
         row = []
         for x in range(0, width, TILE):
             pixels = _pixel_centers(x, min(x + TILE, width), y, min(y + TILE, height), splats.means2d)
-            row.append(_composite_tile(splats, pixels))
+            near = splats.means2d + splats.extents >= pixels[0, 0]
+            near &= splats.means2d - splats.extents <= pixels[-1, -1]
+            hits = near.all(-1).nonzero()[:, 0]
+            row.append(tile(Splats(*(field[hits] for field in splats)), pixels))
         rows.append(torch.cat(row, dim=1))
-    image = torch.cat(rows)
-    return image[..., :-1], image[..., -1]
+    return torch.cat(rows)
+
+
+def _alphas(splats: Splats, pixels: Float[Tensor, "h w 2"]) -> Float[Tensor, "h w m"]:
+    """What each splat hides at each pixel (eq. 2 of Kerbl et al.)."""
+    offsets = pixels[:, :, None] - splats.means2d
+    sigmas = torch.einsum("hwmi,mij,hwmj->hwm", offsets, splats.conics, offsets) / 2
+    alphas = (splats.opacities * (-sigmas).exp()).clamp_max(MAX_ALPHA)
+    return torch.where(alphas >= MIN_ALPHA, alphas, 0)
 
 
 def _composite_tile(splats: Splats, pixels: Float[Tensor, "h w 2"]) -> Float[Tensor, "h w d1"]:
     """The channels of these pixels, and alpha as one more."""
-    near = (splats.means2d + splats.extents >= pixels[0, 0]) & (splats.means2d - splats.extents <= pixels[-1, -1])
-    hits = near.all(-1).nonzero()[:, 0]
-    offsets = pixels[:, :, None] - splats.means2d[hits]
-    sigmas = torch.einsum("hwmi,mij,hwmj->hwm", offsets, splats.conics[hits], offsets) / 2
-    alphas = (splats.opacities[hits] * (-sigmas).exp()).clamp_max(MAX_ALPHA)
-    alphas = torch.where(alphas >= MIN_ALPHA, alphas, 0)
+    alphas = _alphas(splats, pixels)
     after = (1 - alphas).cumprod(dim=-1)
     alphas = torch.where(after > MIN_TRANSMITTANCE, alphas, 0)  # `after` never rises: this is where a pixel ends
-    before = torch.cat([torch.ones_like(after[..., :1]), (1 - alphas).cumprod(dim=-1)], dim=-1)
-    channels = (alphas * before[..., :-1]) @ splats.channels[hits]
+    before = torch.cat([torch.ones_like(pixels[..., :1]), (1 - alphas).cumprod(dim=-1)], dim=-1)
+    channels = (alphas * before[..., :-1]) @ splats.channels
     return torch.cat([channels, 1 - before[..., -1:]], dim=-1)
+
+
+def _halve_tile(splats: Splats, pixels: Float[Tensor, "h w 2"]) -> Int[Tensor, "h w"]:
+    after = (1 - _alphas(splats, pixels)).cumprod(dim=-1)
+    first = (after > 0.5).sum(dim=-1)  # how many splats leave more than half
+    return torch.nn.functional.pad(splats.ids, (0, 1), value=-1)[first]
 
 
 def _jacobians(points: Float[Tensor, "n 3"], camera: Cameras) -> Float[Tensor, "n 2 3"]:
@@ -150,7 +176,9 @@ def _colors(gaussians: Gaussians, camera: Cameras) -> Float[Tensor, "n 3"]:
 def _finite(gaussians: Gaussians) -> Bool[Tensor, " n"]:
     """Gaussians whose every number is finite and whose quaternion is not zero; others are not drawn."""
     fields = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh)
-    finite = torch.stack([field.isfinite().flatten(1).all(-1) if field.ndim > 1 else field.isfinite() for field in fields])
+    finite = torch.stack(
+        [field.isfinite().flatten(1).all(-1) if field.ndim > 1 else field.isfinite() for field in fields]
+    )
     return finite.all(0) & (gaussians.quats != 0).any(-1)
 
 
