@@ -113,7 +113,7 @@ class _Rasterize(torch.autograd.Function):
         return image, alphas, pictures
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
         *fields, values, views, image, alphas, pictures = ctx.saved_tensors
         d_image = torch.zeros_like(image) if grads[0] is None else grads[0].contiguous()

@@ -154,14 +154,14 @@ def _jacobians(points: Float[Tensor, "n 3"], camera: Cameras) -> Float[Tensor, "
     fx, fy = camera.Ks[0, 0, 0], camera.Ks[0, 1, 1]
     zero = torch.zeros_like(points[:, 2])
     if camera.model == "ortho":
-        return torch.stack([zero + fx, zero, zero, zero, zero + fy, zero], dim=-1).unflatten(-1, (2, 3))
+        return torch.stack([zero + fx, zero, zero, zero, zero + fy, zero], dim=-1).view(-1, 2, 3)
     size = torch.tensor([camera.width, camera.height]).to(points)
     focal, center = torch.stack([fx, fy]), camera.Ks[0, :2, 2]
     margin = 0.15 * size / focal
     slopes = points[:, :2] / points[:, 2:]
     slopes = torch.minimum(torch.maximum(slopes, -center / focal - margin), (size - center) / focal + margin)
     x, y = (focal / points[:, 2:]).unbind(-1)
-    return torch.stack([x, zero, -x * slopes[:, 0], zero, y, -y * slopes[:, 1]], dim=-1).unflatten(-1, (2, 3))
+    return torch.stack([x, zero, -x * slopes[:, 0], zero, y, -y * slopes[:, 1]], dim=-1).view(-1, 2, 3)
 
 
 def _colors(gaussians: Gaussians, camera: Cameras) -> Float[Tensor, "n 3"]:

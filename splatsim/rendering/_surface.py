@@ -10,8 +10,8 @@ from splatsim import native
 from splatsim.cameras import Cameras
 from splatsim.gaussians import Gaussians
 from splatsim.rendering._cpu import Plan
-from splatsim.rendering._render import Backend, check_inputs
 from splatsim.rendering._reference import first_surface_ids
+from splatsim.rendering._render import Backend, check_inputs
 from splatsim.tensors import TensorDataclass
 from splatsim.transforms import rotmat_from_quat
 
