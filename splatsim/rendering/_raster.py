@@ -1,6 +1,6 @@
 """What every back end takes and gives: the seam between `render()` and the rasterisers."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -33,6 +33,7 @@ class Raster(NamedTuple):
     """Which Gaussians reach the image."""
 
 
+@runtime_checkable
 class Rasterize(Protocol):
     """The one function of a back end. `background` is [c 3]; `gaussians.features` are the feature channels."""
 

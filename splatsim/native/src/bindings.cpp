@@ -259,14 +259,6 @@ NB_MODULE(_ext, m) {
   nb::class_<Frame>(m, "Frame", "What one camera's picture needs between its stages.")
       .def_prop_ro("visible", [](const Frame& f) { return f.visible; }, "Gaussians with at least one tile.")
       .def_prop_ro("instances", [](const Frame& f) { return f.entries.size(); }, "(Gaussian, tile) pairs.")
-      .def_prop_ro(
-          "block_pairs",
-          [](const Frame& f) {
-            int64_t pairs = 0;
-            for (size_t i = 0; i < f.entries.size(); ++i) pairs += __builtin_popcountll(f.entries[i].blocks);
-            return pairs;
-          },
-          "(Gaussian, block of 8 pixels) pairs.")
       .def("mark_visible", visible, "out"_a);
 
   nb::class_<Kernels>(m, "Kernels", "The kernels of one instruction set.")
@@ -290,6 +282,12 @@ NB_MODULE(_ext, m) {
                               d_scales, d_opacities, d_sh, add, d_camera, threads);
            })
       .def("surface_ids", surface_ids)
+      .def("count_work",
+           [](const Kernels& k, const Frame& f, int threads) {
+             const Work work = k.count_work(f, threads);
+             return nb::make_tuple(work.vectors, work.pairs);
+           })
+      .def("measure_flops", [](const Kernels& k) { return k.measure_flops(); })
       .def("photometric", photometric)
       .def("adam", adam);
 

@@ -80,7 +80,6 @@ struct Frame {
   Array<uint32_t> tile_order;    // [tiles] fullest first
   Array<float> transmittance;    // [tiles * kTilePixels] what is left behind the last Gaussian, block by block
   int64_t visible = 0;
-  int64_t pairs = 0;             // (Gaussian, block) pairs in the entries
 };
 
 // Up to this many (Gaussian, tile) pairs fit in one picture: 16 GiB of instances and gradient slots at most.

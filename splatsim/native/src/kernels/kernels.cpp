@@ -12,6 +12,7 @@ void install_binning(Kernels&);
 void install_rasterizer(Kernels&);
 void install_photometric(Kernels&);
 void install_adam(Kernels&);
+void install_ceiling(Kernels&);
 
 const Kernels& kernels() {
   static const Kernels table = [] {
@@ -22,6 +23,7 @@ const Kernels& kernels() {
     install_rasterizer(k);
     install_photometric(k);
     install_adam(k);
+    install_ceiling(k);
     return k;
   }();
   return table;

@@ -15,6 +15,11 @@ struct Channels {
   int pixel_stride;     // floats from one pixel to the next
 };
 
+struct Work {
+  int64_t vectors;  // (Gaussian, block of 8 pixels) pairs that the rasteriser visits
+  int64_t pairs;    // (Gaussian, pixel) pairs that contribute
+};
+
 struct GaussiansGradient {
   float* means;      // [n 3]
   float* quats;      // [n 4]
@@ -51,6 +56,11 @@ struct Kernels {
                              float* moments, bool add_moments, float* d_values, bool add_values, int threads);
   // ids [height, width]: the Gaussian at which half of the light is gone, or -1.
   void (*surface_ids)(const Frame&, int32_t* ids, int threads);
+
+  // How much there was to do, for benchmarks.
+  Work (*count_work)(const Frame&, int threads);
+  // Floating-point operations per second of one core, by independent fused multiply-adds in registers.
+  double (*measure_flops)();
 
   // Gradients are written, or added to where `add` says so. d_camera [15]: rotation, translation, position; or null.
   void (*project_backward)(const GaussiansView&, const Frame&, const float* moments, const float* d_colors,

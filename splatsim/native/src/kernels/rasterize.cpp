@@ -358,9 +358,40 @@ void surface_ids(const Frame& f, int32_t* ids, int threads) {
   });
 }
 
+// ---- work
+
+struct Counter {
+  struct State {};
+  Work work{0, 0};
+  State begin(const Entry&) const { return {}; }
+  void visit(State&, int, const Sample& s, Float before, Float) {
+    work.vectors += 1;
+    work.pairs += __builtin_popcount(bits(s.counts & (before > Float(0.0f))));
+  }
+  void end(const Entry&, const State&) const {}
+};
+
+Work count_work(const Frame& f, int threads) {
+  Array<Work> by_tile;
+  by_tile.resize(static_cast<size_t>(f.tiles()));
+  parallel_for(f.tiles(), threads, [&](int64_t i, int) {
+    Transmittance light(Tile(f, i));
+    Counter counter;
+    walk(f, Tile(f, i), i, light, counter);
+    by_tile[i] = counter.work;
+  });
+  Work total{0, 0};
+  for (int64_t i = 0; i < f.tiles(); ++i) {
+    total.vectors += by_tile[i].vectors * kLanes / kBlock;
+    total.pairs += by_tile[i].pairs;
+  }
+  return total;
+}
+
 }  // namespace
 
 void install_rasterizer(Kernels& k) {
+  k.count_work = count_work;
   k.rasterize = rasterize;
   k.rasterize_backward = rasterize_backward;
   k.surface_ids = surface_ids;
