@@ -1,1 +1,4 @@
-""""""
+"""Files of Gaussians, one module per format. Only here are logits, logarithms and foreign axes converted."""
+
+from splatsim.formats.ply import read_ply as read_ply
+from splatsim.formats.ply import write_ply as write_ply
