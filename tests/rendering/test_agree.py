@@ -68,7 +68,7 @@ def low_degree() -> tuple[Gaussians, Cameras]:
 
 
 def single_pixel() -> tuple[Gaussians, Cameras]:
-    return random_gaussians(50, seed=10, k=1), cameras_around(1, 1)
+    return random_gaussians(30, seed=10, k=1, smallest=0.5, largest=3.0), cameras_around(1, 1)
 
 
 SCENES = [
@@ -96,7 +96,7 @@ def test_values_and_gradients(scene, model: str, antialiased: bool, backend: str
         cameras = cameras.replace(Ks=Ks, model="ortho")
     background = torch.rand(len(cameras), 3, generator=torch.Generator().manual_seed(20))
     keep = ~near_a_cutoff(gaussians, cameras, antialiased)
-    assert keep.float().mean() > 0.5
+    assert keep.float().mean() >= 0.5
 
     expected, expected_grads = run(
         gaussians.to(torch.float64), cameras.to(torch.float64), background, antialiased, keep
@@ -110,9 +110,8 @@ def test_values_and_gradients(scene, model: str, antialiased: bool, backend: str
             continue
         mask = keep[..., None].expand_as(want) if want.ndim == 4 else keep
         scale = max(1.0, float(want.abs().max()))  # depths reach many metres in double precision too
-        torch.testing.assert_close(
-            have.cpu().double()[mask], want[mask], atol=1e-4 * scale, rtol=0, msg=lambda m: f"{name}: {m}"
-        )
+        error = float((have.cpu().double() - want).abs()[mask].max())
+        assert error <= 1e-4 * scale, f"{name}: {error}"
     for name, want in expected_grads.items():
         error = float((actual_grads[name].cpu().double() - want).norm())
         assert error <= 1e-3 * float(want.norm()) + 1e-9, f"gradient to {name}: {error} of {float(want.norm())}"
