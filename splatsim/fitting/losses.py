@@ -32,7 +32,9 @@ def photometric_loss(
 
 
 def ssim(images: Float[Tensor, "*c h w 3"], targets: Float[Tensor, "*c h w 3"]) -> Float[Tensor, ""]:
-    """Mean structural similarity (Wang et al. 2004): 11 × 11 Gaussian window, sigma 1.5, zero padding, values in [0, 1].
+    """Mean structural similarity of values in [0, 1] (Wang et al. 2004).
+
+    The window is a Gaussian of 11 × 11 pixels with sigma 1.5; the images are padded with zeros.
 
     Raises:
         ValueError: the shapes differ, or are not images with three channels.

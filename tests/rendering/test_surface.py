@@ -80,10 +80,14 @@ def test_gradients_against_finite_differences() -> None:
     cameras = cameras[0].to(torch.float64)
     weights = torch.randn(1, 7, 9, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
-    def measured(means: torch.Tensor, quats: torch.Tensor, scales: torch.Tensor, viewmats: torch.Tensor) -> torch.Tensor:
+    def measured(
+        means: torch.Tensor, quats: torch.Tensor, scales: torch.Tensor, viewmats: torch.Tensor
+    ) -> torch.Tensor:
         moved = gaussians.replace(means=means, quats=quats, scales=scales)
         surface = render_surface(moved, cameras.replace(viewmats=viewmats), backend="reference")
         return (torch.cat([surface.depths[..., None], surface.normals], dim=-1) * weights).sum()
 
-    inputs = [t.clone().requires_grad_() for t in (gaussians.means, gaussians.quats, gaussians.scales, cameras.viewmats)]
+    inputs = [
+        t.clone().requires_grad_() for t in (gaussians.means, gaussians.quats, gaussians.scales, cameras.viewmats)
+    ]
     assert torch.autograd.gradcheck(measured, inputs, eps=1e-7, atol=1e-5)
