@@ -81,18 +81,16 @@ def print_scene(name: str, rows: dict[str, Row], threads: int) -> None:
     for stage in STAGES:
         torch_ms = rows["reference"].get(stage)
         scalar = rows["scalar 1"][stage]
-        lines.append(
-            [STAGE_NAMES[stage], fast[stage], single[stage], scalar, torch_ms]
-            + [f"{single[stage] / fast[stage]:.2f}×", f"{scalar / single[stage]:.1f}×"]
-            + [None if torch_ms is None else f"{torch_ms / fast[stage]:.0f}×"]
-        )
-    title = (
-        f"{name}: {fast['n']:,} Gaussians, {fast['visible']:,} visible, {fast['width']}×{fast['height']}, SH degree 3"
-    )
-    table(title, header, lines)
-    print(
-        f"\n{fast['pairs'] / 1e6:.1f} M (Gaussian, pixel) pairs contribute; {fast['vectors'] * 8 / 1e6:.1f} M are visited."
-    )
+        ratios = [
+            f"{single[stage] / fast[stage]:.2f}×",
+            None if scalar is None else f"{scalar / single[stage]:.1f}×",
+            None if torch_ms is None else f"{torch_ms / fast[stage]:.0f}×",
+        ]
+        lines.append([STAGE_NAMES[stage], fast[stage], single[stage], scalar, torch_ms, *ratios])
+    size = f"{fast['n']:,} Gaussians, {fast['visible']:,} visible, {fast['width']}×{fast['height']}, SH degree 3"
+    table(f"{name}: {size}", header, lines)
+    visited = fast["vectors"] * 8 / 1e6
+    print(f"\n{fast['pairs'] / 1e6:.1f} M (Gaussian, pixel) pairs contribute; {visited:.1f} M are visited.")
 
 
 def print_ceiling(machine: Row, rows: dict[str, Row]) -> None:
@@ -100,7 +98,7 @@ def print_ceiling(machine: Row, rows: dict[str, Row]) -> None:
     single = rows["avx2 1"]
     ceiling = machine["gflops"]
     lines: list[list[object]] = []
-    # Vector operations for each visited block of 8 pixels, counted in rasterize.cpp: one could at best issue two a cycle.
+    # Vector operations for each visited block of 8 pixels, counted in rasterize.cpp; at best two of them a cycle.
     for stage, operations in (("forward", 29), ("backward", 57)):
         spent = single[stage] * 1e-3 * ceiling
         needed = single["vectors"] * operations * 16e-9
@@ -137,7 +135,7 @@ def print_scaling(rows: list[Row], reference: Row) -> None:
         sum(same[k] for k in ("project", "forward", "backward", "project_backward"))
     )
     print(
-        f"\nThe torch reference on {reference['n']:,} Gaussians at {reference['size']}: {ratio:.0f}× our time, both ways."
+        f"\nThe torch reference on {reference['n']:,} of them at {reference['size']}: {ratio:.0f}× our time, both ways."
     )
 
 
