@@ -9,14 +9,15 @@ import splatsim
 PACKAGE = Path(splatsim.__file__).parent
 FLOORS = [
     {"tensors", "errors", "assets", "native"},
-    {"spherical_harmonics", "transforms", "report"},
+    {"spherical_harmonics", "transforms", "report", "video"},
     {"gaussians", "cameras", "grids"},
-    {"rendering", "fitting", "formats"},
+    {"rendering", "fitting", "formats", "camera_paths"},
     {"occupancy", "scene"},
     {"avatar", "maps"},
-    {"nav", "reconstruction", "supervision", "video"},
-    {"viewer", "integrations"},
-    {"cli", "__main__"},
+    {"nav", "reconstruction", "supervision"},
+    {"viewer", "integrations", "doctor"},
+    {"cli"},
+    {"__main__"},
 ]
 
 
