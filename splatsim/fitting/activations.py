@@ -32,7 +32,7 @@ def activate(
 class _Activate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, log_scales: Tensor, logit_opacities: Tensor) -> tuple[Tensor, Tensor]:
-        scales, opacities = torch.empty(log_scales.shape), torch.empty(logit_opacities.shape)
+        scales, opacities = native.empty(*log_scales.shape), native.empty(*logit_opacities.shape)
         native.kernels().activate(
             log_scales.detach().contiguous(), logit_opacities.detach().contiguous(), scales, opacities, native.threads()
         )
@@ -42,7 +42,7 @@ class _Activate(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         scales, opacities = ctx.saved_tensors
-        d_log, d_logit = torch.empty_like(scales), torch.empty_like(opacities)
+        d_log, d_logit = native.empty(*scales.shape), native.empty(*opacities.shape)
         native.kernels().activate_backward(
             scales, opacities, grads[0].contiguous(), grads[1].contiguous(), d_log, d_logit, native.threads()
         )

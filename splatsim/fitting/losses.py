@@ -59,7 +59,7 @@ class _Photometric(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, targets: Tensor, ssim_weight: float) -> Tensor:
         picture, target = images.detach().contiguous(), targets.detach().contiguous()
-        gradient = torch.empty_like(picture) if ctx.needs_input_grad[0] else None
+        gradient = native.empty(*picture.shape) if ctx.needs_input_grad[0] else None
         count = picture.numel()
         size = picture.shape[-3:]
         total = 0.0

@@ -98,8 +98,8 @@ class _Rasterize(torch.autograd.Function):
         values = None if features is None else features.detach().contiguous()
         views = viewmats.detach()
         size = (len(views), plan.cameras.height, plan.cameras.width)
-        image, alphas = torch.empty(*size, plan.channels), torch.empty(size)
-        pictures = None if values is None else torch.empty(*size, values.shape[1])
+        image, alphas = native.empty(*size, plan.channels), native.empty(*size)
+        pictures = None if values is None else native.empty(*size, values.shape[1])
         behind = torch.nn.functional.pad(background.detach(), (0, plan.channels - 3)).contiguous()
         for c, view in enumerate(views):
             frame = plan.project(fields, view, plan.cameras.Ks[c].detach())
@@ -122,10 +122,10 @@ class _Rasterize(torch.autograd.Function):
         d_image = _join(grads[0], grads[2], image)
         d_alphas = None if grads[1] is None else grads[1].contiguous()
         d_pictures = None if grads[3] is None else grads[3].contiguous()
-        d_fields = [torch.empty_like(tensor) for tensor in fields]
+        d_fields = [native.empty(*tensor.shape) for tensor in fields]
         d_values = None if values is None else torch.zeros_like(values)
         d_views = torch.zeros_like(views) if ctx.needs_input_grad[7] else None
-        moments, d_colors = torch.empty(len(fields[0]), 6), torch.empty(len(fields[0]), 4)
+        moments, d_colors = native.empty(len(fields[0]), 6), native.empty(len(fields[0]), 4)
         for c, frame in enumerate(plan.frames):
             plan.kernels.rasterize_backward(
                 frame,

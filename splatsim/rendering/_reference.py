@@ -120,15 +120,16 @@ def _by_tiles(splats: Splats, width: int, height: int, tile: Callable[[Splats, T
             near = splats.means2d + splats.extents >= pixels[0, 0]
             near &= splats.means2d - splats.extents <= pixels[-1, -1]
             hits = near.all(-1).nonzero()[:, 0]
-            row.append(tile(Splats(*(field[hits] for field in splats)), pixels))
+            row.append(tile(Splats(*(field.index_select(0, hits) for field in splats)), pixels))
         rows.append(torch.cat(row, dim=1))
     return torch.cat(rows)
 
 
 def _alphas(splats: Splats, pixels: Float[Tensor, "h w 2"]) -> Float[Tensor, "h w m"]:
     """What each splat hides at each pixel (eq. 2 of Kerbl et al.)."""
-    offsets = pixels[:, :, None] - splats.means2d
-    sigmas = torch.einsum("hwmi,mij,hwmj->hwm", offsets, splats.conics, offsets) / 2
+    dx, dy = (pixels[:, :, None] - splats.means2d).unbind(-1)
+    a, b, c = splats.conics[:, 0, 0], splats.conics[:, 0, 1], splats.conics[:, 1, 1]
+    sigmas = (a * dx**2 + c * dy**2) / 2 + b * dx * dy
     alphas = (splats.opacities * (-sigmas).exp()).clamp_max(MAX_ALPHA)
     return torch.where(alphas >= MIN_ALPHA, alphas, 0)
 

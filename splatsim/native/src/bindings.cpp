@@ -5,11 +5,13 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
 
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "kernels/kernels.hpp"
 
@@ -265,6 +267,25 @@ void visible(const Frame& f, Out<bool, 1> out) {
   for (int64_t i = 0; i < f.n; ++i) out.data()[i] = f.used_slots[i] > 0;
 }
 
+// A tensor whose memory comes from the pool: pages that were touched before are not faulted in again at every step.
+nb::ndarray<nb::pytorch, float> empty(const std::vector<size_t>& shape) {
+  struct Block {
+    void* data;
+    size_t capacity;
+  };
+  size_t count = 1;
+  for (const size_t size : shape) count *= size;
+  auto block = std::make_unique<Block>();
+  block->data = take_block(count * sizeof(float), block->capacity);
+  Block* kept = block.release();
+  nb::capsule owner(kept, [](void* p) noexcept {
+    auto* b = static_cast<Block*>(p);
+    give_block(b->data, b->capacity);
+    delete b;
+  });
+  return nb::ndarray<nb::pytorch, float>(kept->data, shape.size(), shape.data(), owner);
+}
+
 bool supports_avx2() {
 #if defined(SPLATSIM_WITH_avx2)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -317,6 +338,7 @@ NB_MODULE(_ext, m) {
       .def("activate_backward", activate_backward)
       .def("adam", adam);
 
+  m.def("empty", &empty, "shape"_a, "An uninitialised float32 tensor.");
   m.def("kernels", [](const std::string& name) -> const Kernels& {
     if (name == "scalar") return scalar::kernels();
 #if defined(SPLATSIM_WITH_avx2)
