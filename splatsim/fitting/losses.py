@@ -79,7 +79,8 @@ class _Photometric(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grads[0], None, None
+        # Most often the loss is what backward() was called on: no need to scale by 1.
+        return (gradient if float(grads[0]) == 1.0 else gradient * grads[0]), None, None
 
 
 def _ssim_map(images: Tensor, targets: Tensor) -> Tensor:

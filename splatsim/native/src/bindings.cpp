@@ -230,6 +230,30 @@ void adam(const Kernels& k, Out<float, 2> parameter, In<float, 2> gradient, Out<
   k.adam(step, parameter.data(), gradient.data(), first.data(), second.data(), threads);
 }
 
+void activate(const Kernels& k, In<float, 2> log_scales, In<float, 1> logit_opacities, Out<float, 2> scales,
+              Out<float, 1> opacities, int threads) {
+  const size_t n = logit_opacities.shape(0);
+  expect(log_scales, {n, 3}, "log_scales");
+  expect(scales, {n, 3}, "scales");
+  expect(opacities, {n}, "opacities");
+  nb::gil_scoped_release release;
+  k.activate(static_cast<int64_t>(n), log_scales.data(), logit_opacities.data(), scales.data(), opacities.data(),
+             threads);
+}
+
+void activate_backward(const Kernels& k, In<float, 2> scales, In<float, 1> opacities, In<float, 2> d_scales,
+                       In<float, 1> d_opacities, Out<float, 2> d_log, Out<float, 1> d_logit, int threads) {
+  const size_t n = opacities.shape(0);
+  expect(scales, {n, 3}, "scales");
+  expect(d_scales, {n, 3}, "d_scales");
+  expect(d_opacities, {n}, "d_opacities");
+  expect(d_log, {n, 3}, "d_log");
+  expect(d_logit, {n}, "d_logit");
+  nb::gil_scoped_release release;
+  k.activate_backward(static_cast<int64_t>(n), scales.data(), opacities.data(), d_scales.data(), d_opacities.data(),
+                      d_log.data(), d_logit.data(), threads);
+}
+
 void surface_ids(const Kernels& k, const Frame& f, Out<int32_t, 2> ids, int threads) {
   check_picture(f, ids.shape(0), ids.shape(1), "ids");
   nb::gil_scoped_release release;
@@ -289,6 +313,8 @@ NB_MODULE(_ext, m) {
            })
       .def("measure_flops", [](const Kernels& k) { return k.measure_flops(); })
       .def("photometric", photometric)
+      .def("activate", activate)
+      .def("activate_backward", activate_backward)
       .def("adam", adam);
 
   m.def("kernels", [](const std::string& name) -> const Kernels& {

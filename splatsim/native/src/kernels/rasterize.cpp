@@ -61,11 +61,10 @@ struct Transmittance {
 
   // Some pixels of block `b` would fall to the minimum with this Gaussian: they end without it.
   [[gnu::noinline]] void finish(int b, int place, unsigned newly, int lane) {
-    for (int l = 0; l < kLanes; ++l) {
-      if (!(newly >> l & 1)) continue;
-      final_t[place + l] = t[place + l];
-      t[place + l] = 0.0f;
-    }
+    const Mask ends = mask_of(newly);
+    const Float now = load(t + place);
+    store(final_t + place, select(ends, now, load(final_t + place)));
+    store(t + place, select(ends, Float(0.0f), now));
     done[b] |= static_cast<uint8_t>(newly << lane);
     if (done[b] == 0xFF) alive &= ~(uint64_t{1} << b);
   }
@@ -289,6 +288,8 @@ template <int N>
 void gather_slots(const Frame& f, const Channels& channels, const float* slots, float* moments, bool add_moments,
                   float* d_values, bool add_values, int threads) {
   constexpr int64_t kChunk = 4096;
+  // Of the frame's own four channels, those that were not composited have no gradient.
+  const int columns = channels.values == f.colors.data() ? 4 : channels.count;
   parallel_for((f.n + kChunk - 1) / kChunk, threads, [&](int64_t chunk, int) {
     const int64_t last = (chunk + 1) * kChunk < f.n ? (chunk + 1) * kChunk : f.n;
     for (int64_t i = chunk * kChunk; i < last; ++i) {
@@ -300,6 +301,7 @@ void gather_slots(const Frame& f, const Channels& channels, const float* slots, 
       for (int j = 0; j < 6; ++j) moments[6 * i + j] = sums[j] + (add_moments ? moments[6 * i + j] : 0.0f);
       float* d = d_values + i * channels.stride;
       for (int c = 0; c < channels.count && c < N; ++c) d[c] = sums[6 + c] + (add_values ? d[c] : 0.0f);
+      for (int c = channels.count; c < columns; ++c) d[c] = 0.0f;
     }
   });
 }
