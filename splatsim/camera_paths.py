@@ -47,7 +47,7 @@ def inside(gaussians: Gaussians, count: int, *, fov_deg: float, width: int, heig
     _checked_fov(fov_deg)
     ways = _ways(count)
     eyes = middle - 0.2 * ways * half * torch.tensor([1.0, 1.0, 0.0]) + 0.15 * half * torch.tensor([0.0, 0.0, 1.0])
-    targets = eyes + ways - torch.tensor([0.0, 0.0, 0.15])
+    targets = eyes + ways - torch.tensor([0.0, 0.0, 0.25])
     return Cameras.look_at(eyes, targets, fov_deg=fov_deg, width=width, height=height)
 
 
