@@ -12,7 +12,7 @@ from splatsim.errors import BackendUnavailable, SplatsimError
 from splatsim.rendering import Backend, choose_backend
 from splatsim.video import ffmpeg_program
 
-PACKAGES = ("splatsim", "torch", "numpy", "imageio", "imageio-ffmpeg", "tyro", "gsplat")
+PACKAGES = ("splatsim", "numpy", "imageio", "imageio-ffmpeg", "tyro", "gsplat")
 BACKENDS: tuple[tuple[Backend, str], ...] = (("cpu", "cpu"), ("cuda", "cuda"), ("reference", "cpu"))
 """Each with the device its tensors must be on."""
 
@@ -22,6 +22,7 @@ def report() -> list[str]:
     sets = native.instruction_sets()
     return [
         _line("python", f"{platform.python_version()}, {platform.system()} {platform.machine()}, {sys.executable}"),
+        _line("torch", torch.__version__),  # with its build, which says whether it has CUDA
         *(_line(name, _version(name)) for name in PACKAGES),
         _line("cores", f"{_cores()}; torch and the native kernels use {native.threads()} threads"),
         _line("instruction sets", f"{', '.join(sets)}; the native kernels run with {sets[-1]}"),
