@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from splatsim import native
 
@@ -40,6 +41,7 @@ class _Activate(torch.autograd.Function):
         return scales, opacities
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         scales, opacities = ctx.saved_tensors
         d_log, d_logit = native.empty(*scales.shape), native.empty(*opacities.shape)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from splatsim import native
 
@@ -77,6 +78,7 @@ class _Photometric(torch.autograd.Function):
         return torch.tensor(ssim_weight + total / count)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
         # Most often the loss is what backward() was called on: no need to scale by 1.

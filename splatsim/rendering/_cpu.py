@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from splatsim import native
 from splatsim.cameras import Cameras
@@ -116,6 +117,7 @@ class _Rasterize(torch.autograd.Function):
         return image[..., :3], alphas, image[..., 3], pictures
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
         *fields, values, views, image, alphas, pictures = ctx.saved_tensors

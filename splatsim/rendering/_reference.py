@@ -42,7 +42,6 @@ def rasterize(
     gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "c 3"], *, antialiased: bool, depths: bool
 ) -> Raster:
     """Composite colour, depth and features of the Gaussians, for each camera."""
-    width = 0 if gaussians.features is None else gaussians.features.shape[1]
     images, alphas, visible = [], [], []
     for camera in range(len(cameras)):
         splats, seen = project(gaussians, cameras[camera], antialiased)
@@ -55,7 +54,7 @@ def rasterize(
         colors=image[..., :3] + (1 - alpha)[..., None] * background[:, None, None],
         alphas=alpha,
         depth_sums=image[..., 3] if depths else None,
-        features=image[..., 4:] if width else None,
+        features=None if gaussians.features is None else image[..., 4:],
         visible=torch.stack(visible),
     )
 

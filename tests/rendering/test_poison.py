@@ -160,6 +160,8 @@ def test_wrong_arguments() -> None:
         render(None, cameras)
     with pytest.raises(TypeError, match=r"expected splatsim\.Cameras"):
         render(gaussians, None)
+    with pytest.raises(ValueError, match="no camera in them"):
+        render(gaussians, cameras[0:0])
     with pytest.raises(ValueError, match="focal lengths"):
         render(gaussians, no_focal)
     with pytest.raises(ValueError, match=r"viewmats\[1\]"):
