@@ -12,7 +12,8 @@ from torch import Tensor
 
 def rotmat_from_quat(quats: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 3 3"]:
     """Rotation matrices of wxyz quaternions, which need not have unit length but must not be zero."""
-    w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
+    largest = quats.detach().abs().amax(dim=-1, keepdim=True)  # very long and very short ones keep their direction
+    w, x, y, z = torch.nn.functional.normalize(quats / largest, dim=-1).unbind(-1)
     rows = [
         1 - 2 * (y * y + z * z),
         2 * (x * y - w * z),

@@ -69,11 +69,13 @@ def project(gaussians: Gaussians, camera: Cameras, antialiased: bool) -> tuple[S
     # Σ' = J W Σ Wᵀ Jᵀ (eq. 5 of Zwicker et al.), where Σ = R S Sᵀ Rᵀ.
     factors = rotmat_from_quat(gaussians.quats) * gaussians.scales[:, None]
     footprints = _jacobians(points, camera) @ view[:3, :3] @ factors
-    sharp = footprints @ footprints.mT
-    covars = sharp + BLUR * torch.eye(2).to(sharp)
+    covars = footprints @ footprints.mT + BLUR * torch.eye(2).to(points)
+    # |t0 × t1|² is det(t tᵀ) without its cancellation (Lagrange's identity).
+    sharp = torch.linalg.cross(footprints[:, 0], footprints[:, 1]).square().sum(-1)
+    determinants = sharp + BLUR * footprints.square().sum((-1, -2)) + BLUR**2
     opacities = gaussians.opacities
     if antialiased:
-        opacities = opacities * (sharp.det() / covars.det()).clamp_min(1e-12).sqrt()
+        opacities = opacities * (sharp / determinants).clamp_min(1e-12).sqrt()
 
     if camera.model == "pinhole":
         means2d = points[:, :2] / points[:, 2:] * K.diagonal()[:2] + K[:2, 2]
@@ -91,9 +93,16 @@ def project(gaussians: Gaussians, camera: Cameras, antialiased: bool) -> tuple[S
     order = order[inside[order]]
     features = gaussians.features if gaussians.features is not None else points[:, :0]
     channels = torch.cat([colors.clamp_min(0), points[:, 2:], features], dim=-1)
-    # Only what is drawn is inverted: a degenerate footprint outside must not put NaN into the gradients.
+    adjugates = torch.eye(2).to(covars) * covars.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None] - covars
     ids = drawable.nonzero()[order, 0]
-    splats = Splats(means2d[order], covars[order].inverse(), extents[order], opacities[order], channels[order], ids)
+    splats = Splats(
+        means2d[order],
+        adjugates[order] / determinants[order, None, None],
+        extents[order],
+        opacities[order],
+        channels[order],
+        ids,
+    )
     return splats, torch.zeros_like(drawable).index_fill(0, ids, True)
 
 
@@ -175,7 +184,7 @@ def _colors(gaussians: Gaussians, camera: Cameras) -> Float[Tensor, "n 3"]:
 
 def _finite(gaussians: Gaussians) -> Bool[Tensor, " n"]:
     """Gaussians whose every number is finite and whose quaternion is not zero; others are not drawn."""
-    fields = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh)
+    fields = list(gaussians.tensors().values())
     finite = torch.stack(
         [field.isfinite().flatten(1).all(-1) if field.ndim > 1 else field.isfinite() for field in fields]
     )

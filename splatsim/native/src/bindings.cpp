@@ -286,12 +286,16 @@ nb::ndarray<nb::pytorch, float> empty(const std::vector<size_t>& shape) {
   return nb::ndarray<nb::pytorch, float>(kept->data, shape.size(), shape.data(), owner);
 }
 
-bool supports_avx2() {
+// What this machine can run, the best one last.
+std::vector<const Kernels*> usable_kernels() {
+  std::vector<const Kernels*> usable = {&scalar::kernels()};
 #if defined(SPLATSIM_WITH_avx2)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return false;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) usable.push_back(&avx2::kernels());
 #endif
+#if defined(SPLATSIM_WITH_neon)
+  usable.push_back(&neon::kernels());
+#endif
+  return usable;
 }
 
 }  // namespace
@@ -340,16 +344,13 @@ NB_MODULE(_ext, m) {
 
   m.def("empty", &empty, "shape"_a, "An uninitialised float32 tensor.");
   m.def("kernels", [](const std::string& name) -> const Kernels& {
-    if (name == "scalar") return scalar::kernels();
-#if defined(SPLATSIM_WITH_avx2)
-    if (name == "avx2" && supports_avx2()) return avx2::kernels();
-#endif
+    for (const Kernels* k : usable_kernels())
+      if (name == k->name) return *k;
     throw nb::value_error(("this machine has no kernels named '" + name + "'.").c_str());
   }, nb::rv_policy::reference);
   m.def("instruction_sets", [] {
     nb::list names;
-    names.append("scalar");
-    if (supports_avx2()) names.append("avx2");
+    for (const Kernels* k : usable_kernels()) names.append(k->name);
     return names;
   }, "The instruction sets that this machine can run, the best one last.");
 }

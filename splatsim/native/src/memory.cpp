@@ -57,16 +57,25 @@ void* take_block(size_t bytes, size_t& capacity) {
   return data;
 }
 
-void give_block(void* data, size_t capacity) {
+void give_block(void* data, size_t capacity) noexcept {
   FreeBlocks& list = free_blocks();
-  const std::lock_guard<std::mutex> lock(list.mutex);
-  list.blocks.push_back({data, capacity});
-  list.bytes += capacity;
-  while (list.bytes > kKept) {
-    list.bytes -= list.blocks.front().capacity;
-    std::free(list.blocks.front().data);
-    list.blocks.erase(list.blocks.begin());
+  std::vector<Block> dropped;
+  try {
+    const std::lock_guard<std::mutex> lock(list.mutex);
+    list.blocks.push_back({data, capacity});
+    list.bytes += capacity;
+    while (list.bytes > kKept) {
+      dropped.push_back(list.blocks.front());
+      list.bytes -= list.blocks.front().capacity;
+      list.blocks.erase(list.blocks.begin());
+    }
+  } catch (const std::bad_alloc&) {
+    // No room to remember it: what is in the list stays there, which is harmless.
   }
+  for (const Block& block : dropped) std::free(block.data);
 }
+
+void lock_blocks() { free_blocks().mutex.lock(); }
+void unlock_blocks() { free_blocks().mutex.unlock(); }
 
 }  // namespace splatsim

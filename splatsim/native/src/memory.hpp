@@ -8,7 +8,11 @@ namespace splatsim {
 
 // Blocks from a shared list of recently freed ones. Throws std::bad_alloc. Compiled once, outside the kernels.
 void* take_block(size_t bytes, size_t& capacity);
-void give_block(void* block, size_t capacity);
+void give_block(void* block, size_t capacity) noexcept;
+
+// Around fork(): the list must not be held by a thread that the child does not have.
+void lock_blocks();
+void unlock_blocks();
 
 template <class T>
 class Array {

@@ -1,11 +1,15 @@
 #include "threads.hpp"
 
-#include <unistd.h>
+#include "memory.hpp"
 
+#include <pthread.h>
+
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -44,8 +48,7 @@ class Pool {
  public:
   // The caller is worker 0; the pool's threads are workers 1 and up.
   void run(Job& job, int threads) {
-    const int helpers = static_cast<int>(std::min<int64_t>(threads, job.count)) - 1;
-    grow(helpers);
+    const int helpers = grow(static_cast<int>(std::min<int64_t>(threads, job.count)) - 1);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       job_ = &job;
@@ -65,12 +68,18 @@ class Pool {
   // About 30 µs: between the stages of one frame a thread need not be woken by the kernel.
   static constexpr int kSpins = 1500;
 
-  void grow(int helpers) {
-    while (static_cast<int>(threads_.size()) < helpers) {
-      const int worker = static_cast<int>(threads_.size()) + 1;
-      threads_.emplace_back([this, worker] { loop(worker); });
-      threads_.back().detach();
+  // As many helpers as asked for, or as the system gives.
+  int grow(int helpers) {
+    try {
+      while (static_cast<int>(threads_.size()) < helpers) {
+        const int worker = static_cast<int>(threads_.size()) + 1;
+        threads_.emplace_back([this, worker] { loop(worker); });
+        threads_.back().detach();
+      }
+    } catch (const std::system_error&) {
+      return static_cast<int>(threads_.size());
     }
+    return helpers;
   }
 
   void loop(int worker) {
@@ -104,7 +113,21 @@ class Pool {
 
 std::mutex busy;
 Pool* pool = nullptr;
-std::atomic<pid_t> owner{0};
+
+// After fork() the child has none of the threads: it starts with a new pool and with locks that nobody holds.
+void before_fork() {
+  busy.lock();
+  lock_blocks();
+}
+void after_fork_in_parent() {
+  unlock_blocks();
+  busy.unlock();
+}
+void after_fork_in_child() {
+  pool = nullptr;
+  after_fork_in_parent();
+}
+[[maybe_unused]] const int registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 
 }  // namespace
 
@@ -113,21 +136,15 @@ void run_tasks(int64_t count, int threads, void (*task)(void*, int64_t, int), vo
   const auto finish = [&job] {
     if (job.error) std::rethrow_exception(job.error);
   };
-  if (owner != 0 && owner != getpid()) {  // after fork() the threads are gone and the locks' state is unknown
-    new (&busy) std::mutex;
-    pool = nullptr;
-    owner = 0;
-  }
   if (threads <= 1 || count <= 1 || !busy.try_lock()) {
     job.work(0);
     return finish();
   }
-  const std::lock_guard<std::mutex> lock(busy, std::adopt_lock);
-  if (!pool) {
-    pool = new Pool;  // never destroyed: its threads sleep until the process ends
-    owner = getpid();
+  {
+    const std::lock_guard<std::mutex> lock(busy, std::adopt_lock);
+    if (!pool) pool = new Pool;  // never destroyed: its threads sleep until the process ends
+    pool->run(job, threads);
   }
-  pool->run(job, threads);
   finish();
 }
 

@@ -20,10 +20,10 @@ inline void by_vectors(int64_t count, int threads, Body body, Tail tail) {
   });
 }
 
-// exp(x), held within the floats that are neither zero nor infinite; NaN stays NaN.
+// exp(x), held within the floats that are neither zero nor infinite, also where x is infinite; NaN stays NaN.
 inline Float exponential(Float x) {
   const Float y = x * 1.4426950408889634f;
-  return select(is_finite(x), exp2(max(Float(-125.0f), min(Float(126.0f), y))), x);
+  return select(x <= Float(__builtin_inff()), exp2(max(Float(-125.0f), min(Float(126.0f), y))), x);
 }
 
 inline Float first_lane(float x) {

@@ -1,4 +1,4 @@
-// The table of kernels that each instruction set provides. Every result is independent of the number of threads.
+// The table of kernels that each instruction set provides, where it was compiled. Every result is independent of the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,8 @@ struct Kernels {
 
   // out: `count` floats for each pixel. background: `count` floats, or null for black. alpha [height, width], or null.
   void (*rasterize)(Frame&, const Channels&, const float* background, float* out, float* alpha, int threads);
-  // moments [n 6]: sums of h, h dx, h dy, h dx², h dx dy, h dy², with h = alpha dL/dalpha. d_values: rows `stride` apart.
+  // moments [n 6]: sums of h, h u, h v, h u², h u v, h v², with h = alpha dL/dalpha and (u, v) of Shape: in those units
+  // even a needle's sums do not cancel. d_values: rows `stride` apart.
   // Both are written, or added to where the flag says so. d_alpha may be null.
   void (*rasterize_backward)(const Frame&, const Channels&, const float* out, const float* d_out, const float* d_alpha,
                              float* moments, bool add_moments, float* d_values, bool add_values, int threads);
@@ -81,10 +82,11 @@ struct Kernels {
 namespace scalar {
 const Kernels& kernels();
 }
-#if defined(__x86_64__)
 namespace avx2 {
 const Kernels& kernels();
 }
-#endif
+namespace neon {
+const Kernels& kernels();
+}
 
 }  // namespace splatsim

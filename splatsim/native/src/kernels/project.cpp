@@ -116,7 +116,10 @@ inline Projection project_rows(const GaussiansView& g, const CameraView& c, cons
   p.point = view * p.mean + load_row(c.translation);
   Float q[4];
   rows.load<4>(g.quats, 4, 0, q);
-  p.inverse_norm = Float(1.0f) / sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
+  // By the largest entry first: squares of very large or very small ones would leave the range of floats.
+  const Float size = Float(1.0f) / max(max(abs(q[0]), abs(q[1])), max(abs(q[2]), abs(q[3])));
+  const Float w = q[0] * size, x = q[1] * size, y = q[2] * size, z = q[3] * size;
+  p.inverse_norm = size / sqrt(w * w + x * x + y * y + z * z);
   p.w = q[0] * p.inverse_norm;
   p.x = q[1] * p.inverse_norm;
   p.y = q[2] * p.inverse_norm;
@@ -299,19 +302,19 @@ struct FootprintGradient {
 
 inline FootprintGradient backward_shape(const Projection& p, const CameraView& c, const Float* moments) {
   const Float inverse_determinant = Float(1.0f) / p.determinant;
-  const Float b00 = p.c00 + Float(kBlur), b11 = p.c11 + Float(kBlur);
-  const Float q00 = b11 * inverse_determinant, q01 = -(p.c01 * inverse_determinant), q11 = b00 * inverse_determinant;
-  const Float half(-0.5f);
-  // Gradient to the inverse covariance Q as a full symmetric matrix; the covariance gets -Q G Q.
-  const Float g00 = moments[3] * half, g01 = moments[4] * half, g11 = moments[5] * half;
-  const Float m00 = q00 * g00 + q01 * g01, m01 = q00 * g01 + q01 * g11;
-  const Float m10 = q01 * g00 + q11 * g01, m11 = q01 * g01 + q11 * g11;
+  const Float b11 = p.c11 + Float(kBlur), scale(1.0f / kHalfLog2E);
+  // (u, v) = A (dx, dy), where k Q = Aᵀ A for the inverse covariance Q and k = log2(e) / 2. With d = (dx, dy),
+  // dL/dcentre = Q Σ h d = Aᵀ Σ h (u, v) / k and dL/dcovariance = Q (Σ h d dᵀ) Q / 2 = Aᵀ (Σ h (u, v)(u, v)ᵀ) A / 2 k².
+  const Float a00 = sqrt(b11 * inverse_determinant * kHalfLog2E);
+  const Float a01 = -(p.c01 * inverse_determinant * kHalfLog2E) / a00, a11 = sqrt(Float(kHalfLog2E) / b11);
+  const Float half = scale * scale * 0.5f;
+  const Float m0 = a01 * moments[3] + a11 * moments[4], m1 = a01 * moments[4] + a11 * moments[5];
   FootprintGradient out;
-  out.c00 = -(m00 * q00 + m01 * q01);
-  out.c01 = -(m00 * q01 + m01 * q11) - (m10 * q00 + m11 * q01);
-  out.c11 = -(m10 * q01 + m11 * q11);
-  out.x = q00 * moments[1] + q01 * moments[2];
-  out.y = q01 * moments[1] + q11 * moments[2];
+  out.c00 = a00 * a00 * moments[3] * half;
+  out.c01 = a00 * m0 * (half * 2.0f);
+  out.c11 = (a01 * m0 + a11 * m1) * half;
+  out.x = a00 * moments[1] * scale;
+  out.y = (a01 * moments[1] + a11 * moments[2]) * scale;
   // moments[0] is alpha · dL/dalpha summed up, so dL/dopacity = moments[0] / opacity.
   out.opacity = moments[0] / p.opacity;
   out.determinant0 = Float(0.0f);

@@ -99,7 +99,7 @@ struct Splat {
 };
 
 struct Sample {
-  Float dx, dy;  // pixel minus centre
+  Float u, v;    // pixel minus centre, in units where the ellipse is a circle
   Float raw;     // opacity · exp(-sigma); garbage where it does not count
   Mask counts;   // raw >= 1/255
   Float alpha;   // 0 where it does not count
@@ -107,10 +107,10 @@ struct Sample {
 
 inline Sample sample(const Splat& s, int b, int lane) {
   Sample out;
-  out.dx = load(kCenters.x[b % kTileCols] + lane) - s.x;
-  out.dy = load(kCenters.y[b / kTileCols] + lane) - s.y;
-  const Float u = fma(s.l21, out.dy, s.l11 * out.dx), v = s.l22 * out.dy;
-  const Float power = fnma(u, u, fnma(v, v, s.log_opacity));
+  const Float dx = load(kCenters.x[b % kTileCols] + lane) - s.x, dy = load(kCenters.y[b / kTileCols] + lane) - s.y;
+  out.u = fma(s.l21, dy, s.l11 * dx);
+  out.v = s.l22 * dy;
+  const Float power = fnma(out.u, out.u, fnma(out.v, out.v, s.log_opacity));
   out.counts = power >= Float(kLog2MinAlpha);
   out.raw = exp2(power);
   out.alpha = min(out.raw, Float(kMaxAlpha)) & out.counts;
@@ -261,13 +261,13 @@ struct Adjoint {
     const Float d_alpha = fma(before, along, -(rest / (Float(1.0f) - s.alpha)));
     const Mask moves = s.counts & (s.raw <= Float(kMaxAlpha)) & (before > Float(0.0f));
     const Float h = (d_alpha * s.raw) & moves;
-    const Float hx = h * s.dx, hy = h * s.dy;
+    const Float hu = h * s.u, hv = h * s.v;
     sums[0] = sums[0] + h;
-    sums[1] = sums[1] + hx;
-    sums[2] = sums[2] + hy;
-    sums[3] = fma(hx, s.dx, sums[3]);
-    sums[4] = fma(hx, s.dy, sums[4]);
-    sums[5] = fma(hy, s.dy, sums[5]);
+    sums[1] = sums[1] + hu;
+    sums[2] = sums[2] + hv;
+    sums[3] = fma(hu, s.u, sums[3]);
+    sums[4] = fma(hu, s.v, sums[4]);
+    sums[5] = fma(hv, s.v, sums[5]);
   }
   void end(const Entry& entry, const State& state) {
     float* row = rows + int64_t{entry.slot} * kRow<N>;

@@ -1,4 +1,4 @@
-// One vector type, `Float`, in two widths: 8 lanes with AVX2, 1 lane as the scalar base. Kernels are written once over it.
+// One vector type, `Float`: 8 lanes with AVX2, 4 with NEON, 1 as the scalar base. Kernels are written once over it.
 #pragma once
 
 #include <cmath>
@@ -7,6 +7,8 @@
 
 #if defined(SPLATSIM_ISA_avx2)
 #include <immintrin.h>
+#elif defined(SPLATSIM_ISA_neon)
+#include <arm_neon.h>
 #endif
 
 namespace splatsim::SPLATSIM_ISA {
@@ -130,6 +132,88 @@ inline void sum4(float* out, const Float* a) {
   _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)));
 }
 
+#elif defined(SPLATSIM_ISA_neon)
+
+constexpr int kLanes = 4;
+
+struct Mask {
+  uint32x4_t v;
+};
+
+struct Float {
+  float32x4_t v;
+  Float() = default;
+  Float(float32x4_t x) : v(x) {}
+  Float(float x) : v(vdupq_n_f32(x)) {}
+};
+
+inline Float load(const float* p) { return vld1q_f32(p); }
+inline void store(float* p, Float a) { vst1q_f32(p, a.v); }
+inline Float operator+(Float a, Float b) { return vaddq_f32(a.v, b.v); }
+inline Float operator-(Float a, Float b) { return vsubq_f32(a.v, b.v); }
+inline Float operator*(Float a, Float b) { return vmulq_f32(a.v, b.v); }
+inline Float operator/(Float a, Float b) { return vdivq_f32(a.v, b.v); }
+inline Float operator-(Float a) { return vnegq_f32(a.v); }
+inline Float fma(Float a, Float b, Float c) { return vfmaq_f32(c.v, a.v, b.v); }
+inline Float fnma(Float a, Float b, Float c) { return vfmsq_f32(c.v, a.v, b.v); }
+inline Float sqrt(Float a) { return vsqrtq_f32(a.v); }
+inline Float abs(Float a) { return vabsq_f32(a.v); }
+inline Float min(Float a, Float b) { return vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v); }
+inline Float max(Float a, Float b) { return vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v); }
+inline Float floor(Float a) { return vrndmq_f32(a.v); }
+inline Float ceil(Float a) { return vrndpq_f32(a.v); }
+inline Mask operator<(Float a, Float b) { return {vcltq_f32(a.v, b.v)}; }
+inline Mask operator<=(Float a, Float b) { return {vcleq_f32(a.v, b.v)}; }
+inline Mask operator>(Float a, Float b) { return {vcgtq_f32(a.v, b.v)}; }
+inline Mask operator>=(Float a, Float b) { return {vcgeq_f32(a.v, b.v)}; }
+inline Mask operator&(Mask a, Mask b) { return {vandq_u32(a.v, b.v)}; }
+inline Mask operator|(Mask a, Mask b) { return {vorrq_u32(a.v, b.v)}; }
+inline Float operator&(Float a, Mask m) { return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a.v), m.v)); }
+inline Float select(Mask m, Float yes, Float no) { return vbslq_f32(m.v, yes.v, no.v); }
+inline uint32x4_t lane_bits() {
+  static const uint32_t bits[4] = {1, 2, 4, 8};
+  return vld1q_u32(bits);
+}
+inline unsigned bits(Mask m) { return vaddvq_u32(vandq_u32(m.v, lane_bits())); }
+inline Mask mask_of(unsigned bits) { return {vtstq_u32(vdupq_n_u32(bits), lane_bits())}; }
+inline void store_int(int32_t* p, Float a) { vst1q_s32(p, vcvtq_s32_f32(a.v)); }
+
+// The rows of a 4 × 4 matrix become its columns.
+inline void transpose4(const float32x4_t* r, float32x4_t* c) {
+  const float32x4_t a = vtrn1q_f32(r[0], r[1]), b = vtrn2q_f32(r[0], r[1]);
+  const float32x4_t d = vtrn1q_f32(r[2], r[3]), e = vtrn2q_f32(r[2], r[3]);
+  c[0] = vcombine_f32(vget_low_f32(a), vget_low_f32(d));
+  c[1] = vcombine_f32(vget_low_f32(b), vget_low_f32(e));
+  c[2] = vcombine_f32(vget_high_f32(a), vget_high_f32(d));
+  c[3] = vcombine_f32(vget_high_f32(b), vget_high_f32(e));
+}
+inline void load_columns4(const float* rows, int64_t stride, Float* columns) {
+  float32x4_t r[4], c[4];
+  for (int i = 0; i < 4; ++i) r[i] = vld1q_f32(rows + i * stride);
+  transpose4(r, c);
+  for (int i = 0; i < 4; ++i) columns[i] = c[i];
+}
+inline void store_columns4(float* rows, const Float* columns) {
+  float32x4_t r[4], c[4];
+  for (int i = 0; i < 4; ++i) c[i] = columns[i].v;
+  transpose4(c, r);
+  for (int i = 0; i < 4; ++i) vst1q_f32(rows + 4 * i, r[i]);
+}
+
+inline Float scale_by_power(Float mantissa, Float shifted) {
+  const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(shifted.v), 23);
+  return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(mantissa.v), exponent));
+}
+
+inline float sum(Float a) { return vaddvq_f32(a.v); }
+inline void sum4(float* out, const Float* a) {
+  vst1q_f32(out, vpaddq_f32(vpaddq_f32(a[0].v, a[1].v), vpaddq_f32(a[2].v, a[3].v)));
+}
+inline void sum8(float* out, const Float* a) {
+  sum4(out, a);
+  sum4(out + 4, a + 4);
+}
+
 #else
 
 constexpr int kLanes = 1;
@@ -177,15 +261,6 @@ inline void store_columns4(float* rows, const Float* columns) {
   for (int j = 0; j < 4; ++j) rows[j] = columns[j].v;
 }
 
-inline uint64_t row_masks(const int32_t* first, const int32_t* last, int32_t origin) {
-  uint64_t masks = 0;
-  for (int r = 0; r < 8; ++r) {
-    const int32_t low = first[r] - origin > 0 ? first[r] - origin : 0, high = last[r] - origin < 7 ? last[r] - origin : 7;
-    if (low <= high) masks |= uint64_t{(0xFFu << low) & (0xFFu >> (7 - high)) & 0xFFu} << (8 * r);
-  }
-  return masks;
-}
-
 inline Float scale_by_power(Float mantissa, Float shifted) {
   uint32_t m, s;
   std::memcpy(&m, &mantissa.v, 4);
@@ -202,6 +277,20 @@ inline void sum8(float* out, const Float* a) {
 }
 inline void sum4(float* out, const Float* a) {
   for (int i = 0; i < 4; ++i) out[i] = a[i].v;
+}
+
+#endif
+
+#if !defined(SPLATSIM_ISA_avx2)
+
+// Byte r has the bits max(first[r] - origin, 0) … min(last[r] - origin, 7) set, for eight rows.
+inline uint64_t row_masks(const int32_t* first, const int32_t* last, int32_t origin) {
+  uint64_t masks = 0;
+  for (int r = 0; r < 8; ++r) {
+    const int32_t low = first[r] - origin > 0 ? first[r] - origin : 0, high = last[r] - origin < 7 ? last[r] - origin : 7;
+    if (low <= high) masks |= uint64_t{(0xFFu << low) & (0xFFu >> (7 - high)) & 0xFFu} << (8 * r);
+  }
+  return masks;
 }
 
 #endif
