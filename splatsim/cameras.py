@@ -15,7 +15,7 @@ from splatsim.transforms import cam_from_world_look_at, invert
 MAX_IMAGE_SIDE = 65_536
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no single truth to compare by
 class Cameras(TensorDataclass):
     """c cameras of one size and model. Cameras of different sizes are a `list[Cameras]`.
 
@@ -116,7 +116,7 @@ class Cameras(TensorDataclass):
         return cls(viewmat[None], K[None], width, height, "ortho")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no single truth to compare by
 class Rig(TensorDataclass):
     """c pinhole cameras mounted on a body, whose frame has x forward, y left and z up.
 

@@ -12,7 +12,7 @@ from splatsim.tensors import TensorDataclass, check_alike, check_field
 from splatsim.transforms import apply, multiply_quats, quat_from_rotmat
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no single truth to compare by
 class Gaussians(TensorDataclass):
     """n anisotropic 3D Gaussians with view-dependent colour, in physical values: no logarithms, no logits.
 

@@ -38,7 +38,7 @@ def cases(folder: Path) -> dict[str, Callable[[], object]]:
         "camera model": lambda: cameras.replace(model="fisheye"),
         "focal length": lambda: render(gaussians, cameras.replace(Ks=-cameras.Ks)),
         "background": lambda: render(gaussians, cameras, background=(1.0, 0.0)),
-        "precision": lambda: render(gaussians.to(torch.float64), cameras),
+        "precision": lambda: render(gaussians.to(torch.float64), cameras.to(torch.float64)),
         "back end": lambda: render(gaussians, cameras, backend="vulkan"),
         "images": lambda: fitting.photometric_loss(torch.zeros(4, 5, 3), torch.zeros(5, 4, 3)),
         "no such file": lambda: load_gaussians(folder / "missing.ply"),

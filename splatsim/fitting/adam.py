@@ -34,7 +34,7 @@ class Adam:
         epsilon: Added to the root of the second moment.
 
     Raises:
-        ValueError: a group is not a float tensor with rows, or a rate or interval is out of range.
+        ValueError: a group is not a leaf float tensor with rows, or its interval is below 1.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Adam:
         """
         self.steps += 1
         for name, group in self.groups.items():
+            _check_visible(visible, len(group.parameter))
             gradient = group.parameter.grad
             if self.steps % group.every != 0 or gradient is None:
                 continue
@@ -92,12 +93,12 @@ class Adam:
         parameter, first, second = self.groups[name].parameter.detach(), self.first[name], self.second[name]
         rates = self._rates[name]
         if parameter.device.type == "cpu" and parameter.dtype == torch.float32 and parameter.is_contiguous():
-            n = len(parameter)
+            rows = (len(parameter), rates.numel())
             native.kernels().adam(
-                parameter.view(n, -1),
-                gradient.view(n, -1),
-                first.view(n, -1),
-                second.view(n, -1),
+                parameter.view(rows),
+                gradient.view(rows),
+                first.view(rows),
+                second.view(rows),
                 rates,
                 None if visible is None else visible.contiguous().view(torch.uint8),
                 beta1,
@@ -106,6 +107,8 @@ class Adam:
                 *corrections,
                 native.threads(),
             )
+            # autograd must know that the values were overwritten.
+            torch.autograd.graph.increment_version((self.groups[name].parameter, first, second))
             return
         _update_in_torch(
             parameter,
@@ -138,6 +141,14 @@ def _update_in_torch(
     v = betas[1] * second[rows] + (1 - betas[1]) * g * g
     first[rows], second[rows] = m, v
     parameter[rows] -= rates / corrections[0] * m / ((v / corrections[1]).sqrt() + epsilon)
+
+
+def _check_visible(visible: Tensor | None, n: int) -> None:
+    if visible is not None and (visible.dtype != torch.bool or visible.shape != (n,)):
+        raise ValueError(
+            f"Adam.step: visible is {visible.dtype} of shape {list(visible.shape)}; expected torch.bool of shape [{n}] "
+            "(say, Render.visible.any(0))."
+        )
 
 
 def _check_group(name: str, group: ParameterGroup) -> None:

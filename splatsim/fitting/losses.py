@@ -26,7 +26,7 @@ def photometric_loss(
     """
     _check_images(images, targets)
     if images.device.type == "cpu" and images.dtype == torch.float32:
-        loss: Tensor = _Photometric.apply(images, targets, ssim_weight)
+        loss: Tensor = _Photometric.apply(images, targets.detach(), ssim_weight)
         return loss
     l1 = (images - targets.detach()).abs().mean()
     return (1 - ssim_weight) * l1 + ssim_weight * (1 - _ssim_map(images, targets.detach()).mean())

@@ -33,7 +33,7 @@ def rasterize(
                 f'{name} is {tensor.dtype}; backend "cpu" needs torch.float32 (or use backend="reference").'
             )
     plan = Plan(cameras, antialiased, depths)
-    g = gaussians
+    g = _hide_poisoned_features(gaussians)
     colors, alphas, depth_sums, features = _Rasterize.apply(
         plan, g.means, g.quats, g.scales, g.opacities, g.sh, g.features, cameras.viewmats, background
     )
@@ -43,6 +43,18 @@ def rasterize(
     if not colors.requires_grad:
         plan.frames.clear()
     return Raster(colors, alphas, depth_sums, features, visible)
+
+
+def _hide_poisoned_features(gaussians: Gaussians) -> Gaussians:
+    """Rows whose features are not finite, made transparent; the kernels see to all other fields."""
+    if gaussians.features is None:
+        return gaussians
+    good = gaussians.features.isfinite().all(dim=-1)
+    if bool(good.all()):
+        return gaussians
+    return gaussians.replace(
+        opacities=torch.where(good, gaussians.opacities, 0), features=torch.where(good[:, None], gaussians.features, 0)
+    )
 
 
 @dataclass

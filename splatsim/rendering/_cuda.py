@@ -69,8 +69,11 @@ def rasterize(
 
 def _without_poison(gaussians: Gaussians) -> Gaussians:
     """Rows that are not finite, made finite and fully transparent: no value and no gradient is NaN."""
-    fields = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities[:, None], gaussians.sh)
-    good = torch.stack([field.isfinite().flatten(1).all(-1) for field in fields]).all(0)
+    fields = gaussians.tensors().values()
+    good = torch.stack(
+        [field.isfinite().flatten(1).all(-1) if field.ndim > 1 else field.isfinite() for field in fields]
+    )
+    good = good.all(0)
     good &= (gaussians.quats != 0).any(-1)
     stand_in = torch.tensor([1.0, 0.0, 0.0, 0.0]).to(gaussians.quats)
     return gaussians.replace(
@@ -79,6 +82,7 @@ def _without_poison(gaussians: Gaussians) -> Gaussians:
         scales=torch.where(good[:, None], gaussians.scales, 1),
         opacities=torch.where(good, gaussians.opacities, 0),
         sh=torch.where(good[:, None, None], gaussians.sh, 0),
+        features=None if gaussians.features is None else torch.where(good[:, None], gaussians.features, 0),
     )
 
 

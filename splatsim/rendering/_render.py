@@ -17,7 +17,7 @@ from splatsim.tensors import TensorDataclass
 Backend = Literal["auto", "reference", "cpu", "cuda"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no single truth to compare by
 class Render(TensorDataclass):
     """What c cameras see."""
 
@@ -30,7 +30,7 @@ class Render(TensorDataclass):
     features: Float[Tensor, "c h w f"] | None
     """The feature channels, composited with the same weights over zero."""
     visible: Bool[Tensor, "c n"]
-    """Gaussians whose footprint may touch the image: the others have no gradient."""
+    """Gaussians whose footprint may touch the image: the others have no gradient. Back ends bound it a little apart."""
 
 
 @overload
@@ -76,7 +76,7 @@ def render(
         background: Colour behind the Gaussians, [3], or [c 3] for one each; black by default.
         features: Channels [n f] to composite in place of `gaussians.features`.
         antialiased: Keep the energy of footprints smaller than a pixel (Mip-Splatting, eq. 9).
-        depths: Composite depth as well; leaving it out saves a quarter of the time.
+        depths: Composite depth as well; leaving it out saves a quarter of the forward pass.
         backend: "cpu" and "cuda" are fast, "reference" is the specification in plain torch; "auto" goes by the device
             of the tensors.
 
@@ -99,9 +99,9 @@ def render(
             )
             for one in cameras
         ]
+    check_inputs(gaussians, cameras)
     if features is not None:
         gaussians = gaussians.replace(features=features)
-    check_inputs(gaussians, cameras)
     rasterize = choose_backend(backend, gaussians.means.device)
     raster = rasterize(gaussians, cameras, _background(background, cameras), antialiased=antialiased, depths=depths)
     mean_depths = None
@@ -116,7 +116,8 @@ def check_inputs(gaussians: Gaussians, cameras: Cameras) -> None:
 
     Raises:
         TypeError: they are something else.
-        ValueError: there is no camera, devices differ, or a camera matrix is not finite or has no focal length.
+        ValueError: there is no camera, devices or dtypes differ, a camera matrix is not finite or has no focal
+            length, or intrinsics require a gradient.
     """
     if not isinstance(gaussians, Gaussians):
         raise TypeError(f"render got gaussians of type {type(gaussians).__name__}; expected splatsim.Gaussians.")
@@ -128,6 +129,15 @@ def check_inputs(gaussians: Gaussians, cameras: Cameras) -> None:
         raise ValueError(
             f"render got Gaussians on {gaussians.means.device} and cameras on {cameras.viewmats.device}; "
             "expected one device: move either with .to(device)."
+        )
+    if gaussians.means.dtype != cameras.viewmats.dtype:
+        raise ValueError(
+            f"render got {gaussians.means.dtype} Gaussians and {cameras.viewmats.dtype} cameras; "
+            "expected one dtype: change either with .to(dtype)."
+        )
+    if cameras.Ks.requires_grad and torch.is_grad_enabled():
+        raise ValueError(
+            "Cameras.Ks requires a gradient; expected it detached: gradients reach viewmats, but no intrinsics."
         )
     for name, matrices in (("viewmats", cameras.viewmats), ("Ks", cameras.Ks)):
         bad = ~matrices.detach().isfinite().flatten(1).all(-1)

@@ -10,13 +10,14 @@ from splatsim import native
 from splatsim.cameras import Cameras
 from splatsim.gaussians import Gaussians
 from splatsim.rendering._cpu import Plan
+from splatsim.rendering._raster import NEAR_PLANE
 from splatsim.rendering._reference import first_surface_ids
-from splatsim.rendering._render import Backend, check_inputs
+from splatsim.rendering._render import Backend, check_inputs, choose_backend
 from splatsim.tensors import TensorDataclass
 from splatsim.transforms import rotmat_from_quat
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no single truth to compare by
 class Surface(TensorDataclass):
     """The first surface that c cameras see."""
 
@@ -40,9 +41,10 @@ def render_surface(
     On a CUDA device the choice of the Gaussian is made on the CPU.
 
     Raises:
-        TypeError, ValueError, ResourceError: as in `render`.
+        TypeError, ValueError, BackendUnavailable, ResourceError: as in `render`.
     """
     check_inputs(gaussians, cameras)
+    choose_backend(backend, gaussians.means.device)
     with torch.no_grad():
         ids = torch.stack([_ids(gaussians, cameras[c], antialiased, backend) for c in range(len(cameras))])
     depths, normals = [], []
@@ -89,6 +91,8 @@ def _meet(
     center = (unit_from_world @ (hits.means - origins)[:, :, None])[:, :, 0]
     length = direction.norm(dim=-1)
     depth = (direction * center).sum(-1) / length.square()
+    # From within a large Gaussian its densest point may lie behind the camera; its centre never does.
+    depth = torch.where(depth > NEAR_PLANE, depth, hits.means @ view[2, :3] + view[2, 3])
     # Σ⁻¹ ray, divided twice by the length, which may be very large.
     normal = -(unit_from_world.mT @ (direction / length[:, None])[:, :, None])[:, :, 0]
     normal = torch.nn.functional.normalize(normal, dim=-1)

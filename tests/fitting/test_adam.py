@@ -96,3 +96,32 @@ def test_wrong_groups() -> None:
         Adam({"p": ParameterGroup(torch.zeros(3).requires_grad_() * 2, 0.1)})
     with pytest.raises(ValueError, match="every=0"):
         Adam({"p": ParameterGroup(torch.zeros(3), 0.1, every=0)})
+
+
+def test_no_rows_at_all() -> None:
+    parameter = torch.zeros(0, 3).requires_grad_()
+    optimizer = Adam({"p": ParameterGroup(parameter, 0.1)})
+    parameter.grad = torch.zeros(0, 3)
+    optimizer.step()
+    assert parameter.shape == (0, 3)
+
+
+def test_autograd_sees_the_step() -> None:
+    """A graph that was made before the step and is used after it is refused, as with torch's own optimisers."""
+    parameter = torch.ones(8, 3).requires_grad_()
+    optimizer = Adam({"p": ParameterGroup(parameter, 0.1)})
+    loss = (parameter**3).sum()
+    loss.backward(retain_graph=True)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("visible", [torch.ones(8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.bool)])
+def test_wrong_visible(visible: torch.Tensor) -> None:
+    parameter = torch.ones(8, 3).requires_grad_()
+    optimizer = Adam({"p": ParameterGroup(parameter, 0.1)})
+    parameter.grad = torch.ones(8, 3)
+    with pytest.raises(ValueError, match=r"expected torch.bool of shape \[8\]"):
+        optimizer.step(visible)

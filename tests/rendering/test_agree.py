@@ -67,6 +67,17 @@ def low_degree() -> tuple[Gaussians, Cameras]:
     return random_gaussians(300, seed=9, k=4, features=1), cameras_around()
 
 
+def middle_degree() -> tuple[Gaussians, Cameras]:
+    """SH degree 2, and features that fill one pass exactly and begin another."""
+    return random_gaussians(200, seed=11, k=9, features=17), cameras_around(47, 50)
+
+
+def needles() -> tuple[Gaussians, Cameras]:
+    """A thousand times as long as they are thick."""
+    gaussians = random_gaussians(200, seed=12)
+    return gaussians.replace(scales=gaussians.scales * torch.tensor([10.0, 0.01, 0.01])), cameras_around(60, 45)
+
+
 def single_pixel() -> tuple[Gaussians, Cameras]:
     return random_gaussians(30, seed=10, k=1, smallest=0.5, largest=3.0), cameras_around(1, 1)
 
@@ -81,6 +92,8 @@ SCENES = [
     flat,
     with_features,
     low_degree,
+    middle_degree,
+    needles,
     single_pixel,
 ]
 
@@ -240,7 +253,7 @@ def test_second_derivatives_are_refused() -> None:
         gradient.sum().backward()
 
 
-@pytest.mark.parametrize("channels", [0, 130])
+@pytest.mark.parametrize("channels", [0, 8, 16, 130])
 def test_any_number_of_features(channels: int) -> None:
     features = torch.randn(50, channels, generator=torch.Generator().manual_seed(0))
     cameras = cameras_around(20, 16)

@@ -13,14 +13,14 @@ from splatsim.transforms import rotmat_from_quat
 from tests.conftest import cameras_around, random_gaussians
 
 POISON = [math.nan, math.inf, -math.inf, 0.0, -1.0, 1e-45, 1e30, -1e30, 3e38, 1 / 255, 16.0, 32.0]
-FIELDS = ["means", "quats", "scales", "opacities", "sh"]
+FIELDS = ["means", "quats", "scales", "opacities", "sh", "features"]
 
 
 @pytest.mark.parametrize("value", POISON)
 @pytest.mark.parametrize("field", FIELDS)
 def test_poisoned_field(field: str, value: float, backend: str) -> None:
     """One row holds the value everywhere, another in one place only."""
-    gaussians = random_gaussians(60)
+    gaussians = random_gaussians(60, features=2)
     tensor = getattr(gaussians, field).clone()
     tensor[7] = value
     tensor[11].view(-1)[0] = value
@@ -29,7 +29,9 @@ def test_poisoned_field(field: str, value: float, backend: str) -> None:
         pytest.skip("gsplat's own handling of absurd finite numbers is not ours")
     leaves = poisoned.requires_grad_()
     picture = render(leaves, cameras_around(), backend=backend)
-    bounded = not (field == "sh" and abs(value) >= 1e30)  # colours that large are finite numbers, and so is the picture
+    bounded = not (
+        field in ("sh", "features") and abs(value) >= 1e30
+    )  # colours that large are finite numbers, and so is the picture
     for name, output in picture.tensors().items():
         assert output.isfinite().all() or not bounded, name
     picture.colors.clamp(-10, 10).sum().backward()
@@ -44,7 +46,7 @@ def test_poisoned_field(field: str, value: float, backend: str) -> None:
 @pytest.mark.parametrize("field", FIELDS)
 def test_rows_that_are_not_finite_are_left_out(field: str, value: float, backend: str) -> None:
     """The picture is that of the other Gaussians, and the bad row has no gradient."""
-    gaussians = random_gaussians(60)
+    gaussians = random_gaussians(60, features=2)
     tensor = getattr(gaussians, field).clone()
     tensor[7].view(-1)[0] = value
     home = "cuda" if backend == "cuda" else "cpu"
@@ -54,7 +56,7 @@ def test_rows_that_are_not_finite_are_left_out(field: str, value: float, backend
     clean = render(gaussians.select(others).to(home), cameras_around().to(home), backend=backend)
     torch.testing.assert_close(picture.colors, clean.colors, atol=1e-6, rtol=0)
     assert not picture.visible[:, 7].any()
-    picture.colors.sum().backward()
+    (picture.colors.sum() + picture.features.sum()).backward()
     for leaf in leaves.tensors().values():
         assert not leaf.grad[7].any()
         assert leaf.grad.isfinite().all()
@@ -169,7 +171,11 @@ def test_wrong_arguments() -> None:
     with pytest.raises(ValueError, match="background has shape"):
         render(gaussians, cameras, background=(1.0, 0.0))
     with pytest.raises(TypeError, match="float32"):
-        render(gaussians.to(torch.float64), cameras, backend="cpu")
+        render(gaussians.to(torch.float64), cameras.to(torch.float64), backend="cpu")
+    with pytest.raises(ValueError, match="expected one dtype"):
+        render(gaussians.to(torch.float64), cameras, backend="reference")
+    with pytest.raises(ValueError, match="intrinsics"):
+        render(gaussians, cameras.replace(Ks=cameras.Ks.clone().requires_grad_()))
     with pytest.raises(ValueError, match="backend is 'gpu'"):
         render(gaussians, cameras, backend="gpu")
 

@@ -91,3 +91,16 @@ def test_gradients_against_finite_differences() -> None:
         t.clone().requires_grad_() for t in (gaussians.means, gaussians.quats, gaussians.scales, cameras.viewmats)
     ]
     assert torch.autograd.gradcheck(measured, inputs, eps=1e-7, atol=1e-5)
+
+
+def test_depths_are_in_front_of_the_camera() -> None:
+    """Also from within large Gaussians, whose densest point on a ray may lie behind."""
+    cameras = Cameras.look_at([[0.1, 0.0, 0.0]], [1, 0.2, 0.1], fov_deg=90, width=45, height=37)
+    for seed in range(10):
+        surface = render_surface(random_gaussians(200, seed=seed, largest=1.0), cameras)
+        assert torch.equal(surface.depths > 0, surface.ids >= 0)
+
+
+def test_unknown_back_end() -> None:
+    with pytest.raises((ValueError, TypeError), match="gpu"):
+        render_surface(random_gaussians(3), cameras_around(), backend="gpu")

@@ -318,10 +318,11 @@ NB_MODULE(_ext, m) {
         return project(k, Scene(means, quats, scales, opacities, sh),
                        make_camera(viewmat, K, width, height, ortho, antialiased), threads);
       })
-      .def("rasterize", rasterize, "frame"_a, "values"_a.none(), "first"_a, "count"_a, "background"_a.none(), "out"_a,
-           "alpha"_a.none(), "threads"_a)
+      .def("rasterize", rasterize, "frame"_a, "values"_a.none(), "first"_a, "count"_a, "background"_a.none(),
+           "out"_a.noconvert(), "alpha"_a.none().noconvert(), "threads"_a)
       .def("rasterize_backward", rasterize_backward, "frame"_a, "values"_a.none(), "first"_a, "count"_a, "out"_a,
-           "d_out"_a, "d_alpha"_a.none(), "moments"_a, "add_moments"_a, "d_values"_a, "add_values"_a, "threads"_a)
+           "d_out"_a, "d_alpha"_a.none(), "moments"_a.noconvert(), "add_moments"_a, "d_values"_a.noconvert(),
+           "add_values"_a, "threads"_a)
       .def("project_backward",
            [](const Kernels& k, const Frame& f, In<float, 2> means, In<float, 2> quats, In<float, 2> scales,
               In<float, 1> opacities, In<float, 3> sh, In<float, 2> moments, In<float, 2> d_colors,
@@ -329,18 +330,26 @@ NB_MODULE(_ext, m) {
               Out<float, 3> d_sh, bool add, std::optional<Out<double, 1>> d_camera, int threads) {
              project_backward(k, f, Scene(means, quats, scales, opacities, sh), moments, d_colors, d_means, d_quats,
                               d_scales, d_opacities, d_sh, add, d_camera, threads);
-           })
-      .def("surface_ids", surface_ids)
+           },
+           "frame"_a, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "sh"_a, "moments"_a, "d_colors"_a,
+           "d_means"_a.noconvert(), "d_quats"_a.noconvert(), "d_scales"_a.noconvert(), "d_opacities"_a.noconvert(),
+           "d_sh"_a.noconvert(), "add"_a, "d_camera"_a.none().noconvert(), "threads"_a)
+      .def("surface_ids", surface_ids, "frame"_a, "ids"_a.noconvert(), "threads"_a)
       .def("count_work",
            [](const Kernels& k, const Frame& f, int threads) {
              const Work work = k.count_work(f, threads);
              return nb::make_tuple(work.vectors, work.pairs);
            })
       .def("measure_flops", [](const Kernels& k) { return k.measure_flops(); })
-      .def("photometric", photometric)
-      .def("activate", activate)
-      .def("activate_backward", activate_backward)
-      .def("adam", adam);
+      .def("photometric", photometric, "image"_a, "target"_a, "l1_weight"_a, "ssim_weight"_a,
+           "d_image"_a.none().noconvert(), "threads"_a)
+      .def("activate", activate, "log_scales"_a, "logit_opacities"_a, "scales"_a.noconvert(), "opacities"_a.noconvert(),
+           "threads"_a)
+      .def("activate_backward", activate_backward, "scales"_a, "opacities"_a, "d_scales"_a, "d_opacities"_a,
+           "d_log"_a.noconvert(), "d_logit"_a.noconvert(), "threads"_a)
+      .def("adam", adam, "parameter"_a.noconvert(), "gradient"_a, "first"_a.noconvert(), "second"_a.noconvert(),
+           "learning_rates"_a, "visible"_a.none(), "beta1"_a, "beta2"_a, "epsilon"_a, "correction1"_a, "correction2"_a,
+           "threads"_a);
 
   m.def("empty", &empty, "shape"_a, "An uninitialised float32 tensor.");
   m.def("kernels", [](const std::string& name) -> const Kernels& {

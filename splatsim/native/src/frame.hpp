@@ -82,7 +82,8 @@ struct Frame {
   int64_t visible = 0;
 };
 
-// Up to this many (Gaussian, tile) pairs fit in one picture: 16 GiB of instances and gradient slots at most.
+// Up to this many (Gaussian, tile) pairs fit in one picture. In the backward pass a pair takes 16 bytes and a slot of 48
+// (colour) to 96 (16 features).
 constexpr int64_t kMaxSlots = int64_t{1} << 28;
 
 }  // namespace splatsim
