@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -114,14 +114,12 @@ class Scene:
             OSError: the folder cannot be written.
         """
         folder = Path(folder)
-        _check_target(folder, overwrite)
+        check_target(folder, overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
         try:
             self._write_parts(staging)
-            if folder.exists():
-                _carry_over(folder, staging)
-            _swap(staging, folder)
+            publish(staging, folder, {MANIFEST, *FILES.values()})
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -169,7 +167,23 @@ class Scene:
         (folder / MANIFEST).write_text(write_toml(manifest), encoding="utf-8")
 
 
-def _check_target(folder: Path, overwrite: bool) -> None:
+def publish(staging: Path, folder: Path, ours: Set[str]) -> None:
+    """Put a finished folder in the place of another, at once; entries of the old one not named in `ours` stay.
+
+    Raises:
+        OSError: the folder cannot be replaced; the old one is then as it was.
+    """
+    if folder.exists():
+        _carry_over(folder, staging, ours)
+    _swap(staging, folder)
+
+
+def check_target(folder: Path, overwrite: bool) -> None:
+    """Raise unless a scene may be written to this folder.
+
+    Raises:
+        FileExistsError: it holds other files, or a scene and `overwrite` is not set.
+    """
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -182,9 +196,8 @@ def _check_target(folder: Path, overwrite: bool) -> None:
         raise FileExistsError(f"{folder} holds a scene already; pass overwrite=True or name another folder.")
 
 
-def _carry_over(old: Path, new: Path) -> None:
-    """Give the new folder what stands in the old one and is no part of a scene (hard links: nothing is copied)."""
-    ours = {MANIFEST, *FILES.values()}
+def _carry_over(old: Path, new: Path, ours: Set[str]) -> None:
+    """Give the new folder what stands in the old one and is not ours (hard links: nothing is copied)."""
     for entry in old.iterdir():
         if entry.name in ours:
             continue
@@ -259,7 +272,7 @@ def _sha256(path: Path) -> str:
 def _write_gaussians(path: Path, gaussians: Gaussians) -> None:
     from splatsim.formats import save_gaussians
 
-    save_gaussians(gaussians, path)
+    save_gaussians(path, gaussians)
 
 
 def _read_gaussians(path: Path) -> Gaussians:

@@ -51,7 +51,7 @@ def _ply(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             splatsim.formats,
             "save_gaussians",
-            lambda gaussians, path: torch.save(gaussians.tensors(), path),
+            lambda path, gaussians: torch.save(gaussians.tensors(), path),
             raising=False,
         )
 
