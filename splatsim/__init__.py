@@ -3,3 +3,7 @@
 from splatsim.cameras import Cameras as Cameras
 from splatsim.cameras import Rig as Rig
 from splatsim.gaussians import Gaussians as Gaussians
+from splatsim.rendering import Render as Render
+from splatsim.rendering import Surface as Surface
+from splatsim.rendering import render as render
+from splatsim.rendering import render_surface as render_surface

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -48,7 +48,7 @@ class Cameras(TensorDataclass):
     def __len__(self) -> int:
         return len(self.viewmats)
 
-    def __getitem__(self, index: int | slice | Tensor) -> Self:
+    def __getitem__(self, index: int | slice | Tensor) -> "Cameras":
         """Some of the cameras; a single index gives a batch of one."""
         rows = [index] if isinstance(index, int) else index
         return self.replace(viewmats=self.viewmats[rows], Ks=self.Ks[rows])
@@ -73,7 +73,7 @@ class Cameras(TensorDataclass):
         width: int,
         height: int,
         up: Sequence[float] = (0.0, 0.0, 1.0),
-    ) -> Self:
+    ) -> "Cameras":
         """Pinhole cameras at `eye` that look at `target`; `fov_deg` is the horizontal field of view.
 
         Raises:
@@ -93,7 +93,7 @@ class Cameras(TensorDataclass):
     @classmethod
     def overhead(
         cls, north_west: tuple[float, float], metres_per_pixel: float, width: int, height: int, *, z: float
-    ) -> Self:
+    ) -> "Cameras":
         """One orthographic camera at height z that looks straight down: rows run south, columns run east.
 
         Pixel (row 0, column 0) has its corner at world (x, y) = `north_west`, so the picture lies on a map grid.

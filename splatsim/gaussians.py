@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -55,21 +54,21 @@ class Gaussians(TensorDataclass):
         """Degree of the spherical harmonics, 0 to 3."""
         return degree_of(self.sh.shape[1])
 
-    def requires_grad_(self) -> Self:
+    def requires_grad_(self) -> "Gaussians":
         """The same Gaussians as leaves of the autograd graph."""
         return self.map(lambda tensor: tensor.detach().requires_grad_())
 
-    def select(self, rows: Bool[Tensor, " n"] | Int[Tensor, " m"] | slice) -> Self:
+    def select(self, rows: Bool[Tensor, " n"] | Int[Tensor, " m"] | slice) -> "Gaussians":
         """Some of the Gaussians, by mask, by index or by slice."""
         return self.map(lambda tensor: tensor[rows])
 
-    def with_sh_degree(self, degree: int) -> Self:
+    def with_sh_degree(self, degree: int) -> "Gaussians":
         """The same Gaussians with SH bands cut off, or added as zeros."""
         keep = min((degree + 1) ** 2, self.sh.shape[1])
         missing = (degree + 1) ** 2 - keep
         return self.replace(sh=torch.nn.functional.pad(self.sh[:, :keep], (0, 0, 0, missing)))
 
-    def transform(self, b_from_a: Float[Tensor, "4 4"], scale: float = 1.0) -> Self:
+    def transform(self, b_from_a: Float[Tensor, "4 4"], scale: float = 1.0) -> "Gaussians":
         """Scale about the origin of frame a, then move to frame b; the colours turn with the Gaussians."""
         b_from_a = b_from_a.to(self.means)
         rotation = b_from_a[:3, :3]
@@ -81,7 +80,7 @@ class Gaussians(TensorDataclass):
         )
 
     @classmethod
-    def concat(cls, parts: Sequence[Self]) -> Self:
+    def concat(cls, parts: Sequence["Gaussians"]) -> "Gaussians":
         """All parts as one; lower SH degrees are filled up with zeros.
 
         Raises:

@@ -2,28 +2,32 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T", bound="TensorDataclass")
 
 
 class TensorDataclass:
     """Base for frozen dataclasses whose fields are tensors, or plain values that stay as they are."""
 
-    def map(self, fn: Callable[[Tensor], Tensor]) -> Self:
+    def map(self: T, fn: Callable[[Tensor], Tensor]) -> T:
         """A copy with `fn` applied to every tensor field."""
         return self.replace(**{name: fn(value) for name, value in self.tensors().items()})
 
-    def to(self, target: torch.device | torch.dtype | str) -> Self:
-        """A copy on another device or in another floating-point type."""
+    def to(self: T, target: torch.device | torch.dtype | str) -> T:
+        """A copy on another device, or with its floating-point tensors in another dtype."""
+        if isinstance(target, torch.dtype):
+            return self.map(lambda tensor: tensor.to(target) if tensor.is_floating_point() else tensor)
         return self.map(lambda tensor: tensor.to(target))
 
-    def detach(self) -> Self:
+    def detach(self: T) -> T:
         """A copy outside the autograd graph."""
         return self.map(torch.Tensor.detach)
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self: T, **changes: Any) -> T:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 

@@ -24,7 +24,7 @@ def rotmat_from_quat(quats: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 
         2 * (y * z + w * x),
         1 - 2 * (x * x + y * y),
     ]
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+    return torch.stack(rows, dim=-1).reshape(*quats.shape[:-1], 3, 3)
 
 
 def quat_from_rotmat(rotations: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:

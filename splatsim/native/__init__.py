@@ -1,1 +1,24 @@
-""""""
+"""The native kernels, written once and compiled for several instruction sets. Nothing here is public."""
+
+import torch
+
+from splatsim.native import _ext
+
+Frame = _ext.Frame
+Kernels = _ext.Kernels
+TooManyTiles = _ext.TooManyTiles
+
+
+def instruction_sets() -> list[str]:
+    """What this machine can run, the fastest last."""
+    return list(_ext.instruction_sets())
+
+
+def kernels(instruction_set: str | None = None) -> Kernels:
+    """The kernels of one instruction set, by default the fastest that this machine can run."""
+    return _ext.kernels(instruction_set or instruction_sets()[-1])
+
+
+def threads() -> int:
+    """As many threads as torch uses: `torch.set_num_threads` rules both."""
+    return torch.get_num_threads()

@@ -1,0 +1,307 @@
+// The only file that knows Python. Arrays arrive with their dtype, rank and order checked; sizes are checked here.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "kernels/kernels.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace splatsim;
+
+namespace {
+
+template <class T, size_t Rank>
+using In = nb::ndarray<const T, nb::ndim<Rank>, nb::c_contig, nb::device::cpu>;
+template <class T, size_t Rank>
+using Out = nb::ndarray<T, nb::ndim<Rank>, nb::c_contig, nb::device::cpu>;
+
+template <class A>
+void expect(const A& array, std::initializer_list<size_t> shape, const char* name) {
+  size_t axis = 0;
+  for (const size_t size : shape) {
+    if (array.shape(axis) != size)
+      throw nb::value_error((std::string(name) + " has size " + std::to_string(array.shape(axis)) + " along axis " +
+                             std::to_string(axis) + "; expected " + std::to_string(size) + ".").c_str());
+    ++axis;
+  }
+}
+
+struct TooManyTiles : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// The Gaussians of one call, as the kernels see them.
+struct Scene {
+  In<float, 2> means, quats, scales;
+  In<float, 1> opacities;
+  In<float, 3> sh;
+  GaussiansView view;
+
+  Scene(In<float, 2> means_, In<float, 2> quats_, In<float, 2> scales_, In<float, 1> opacities_, In<float, 3> sh_)
+      : means(means_), quats(quats_), scales(scales_), opacities(opacities_), sh(sh_) {
+    const size_t n = means.shape(0), k = sh.shape(1);
+    expect(means, {n, 3}, "means");
+    expect(quats, {n, 4}, "quats");
+    expect(scales, {n, 3}, "scales");
+    expect(opacities, {n}, "opacities");
+    expect(sh, {n, k, 3}, "sh");
+    if (k != 1 && k != 4 && k != 9 && k != 16) throw nb::value_error("sh needs 1, 4, 9 or 16 coefficients.");
+    if (n >= size_t{1} << 31) throw nb::value_error("more than 2^31 - 1 Gaussians.");
+    view = {means.data(), quats.data(), scales.data(), opacities.data(), sh.data(), static_cast<int64_t>(n),
+            static_cast<int>(k)};
+  }
+};
+
+CameraView make_camera(const In<double, 2>& viewmat, const In<double, 2>& K, int width, int height, bool ortho,
+                       bool antialiased) {
+  expect(viewmat, {4, 4}, "viewmat");
+  expect(K, {3, 3}, "K");
+  CameraView c{};
+  double position[3] = {0, 0, 0};
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 3; ++j) {
+      c.rotation[3 * i + j] = static_cast<float>(viewmat.data()[4 * i + j]);
+      position[j] -= viewmat.data()[4 * i + j] * viewmat.data()[4 * i + 3];
+    }
+    c.translation[i] = static_cast<float>(viewmat.data()[4 * i + 3]);
+  }
+  for (int i = 0; i < 3; ++i) c.position[i] = static_cast<float>(position[i]);
+  c.fx = static_cast<float>(K.data()[0]);
+  c.fy = static_cast<float>(K.data()[4]);
+  c.cx = static_cast<float>(K.data()[2]);
+  c.cy = static_cast<float>(K.data()[5]);
+  c.width = width;
+  c.height = height;
+  c.ortho = ortho;
+  c.antialiased = antialiased;
+  return c;
+}
+
+void prepare(Frame& f, const CameraView& camera, int64_t n) {
+  f.camera = camera;
+  f.n = n;
+  f.tiles_x = (camera.width + kTileWidth - 1) / kTileWidth;
+  f.tiles_y = (camera.height + kTileHeight - 1) / kTileHeight;
+  const auto tiles = static_cast<size_t>(f.tiles());
+  f.shapes.resize(static_cast<size_t>(n));
+  f.colors.resize(4 * static_cast<size_t>(n));
+  f.first_slot.resize(static_cast<size_t>(n) + 1);
+  f.used_slots.resize(static_cast<size_t>(n));
+  f.tile_begin.resize(tiles + 1);
+  f.tile_order.resize(tiles);
+  f.transmittance.resize(tiles * kTilePixels);
+}
+
+// Where the instances of each Gaussian start.
+void number_slots(Frame& f) {
+  int64_t total = 0;
+  for (int64_t i = 0; i < f.n; ++i) {
+    f.first_slot[i] = static_cast<uint32_t>(total);
+    total += f.shapes[i].tiles;
+    if (total > kMaxSlots)
+      throw TooManyTiles("the Gaussians cover more than " + std::to_string(kMaxSlots) + " (Gaussian, tile) pairs in " +
+                         std::to_string(f.camera.width) + "x" + std::to_string(f.camera.height) +
+                         " pixels; expected fewer or smaller Gaussians, or a smaller image.");
+  }
+  f.first_slot[f.n] = static_cast<uint32_t>(total);
+  f.instances.resize(static_cast<size_t>(total));
+}
+
+std::unique_ptr<Frame> project(const Kernels& k, const Scene& scene, const CameraView& camera, int threads) {
+  nb::gil_scoped_release release;
+  auto frame = std::make_unique<Frame>();
+  prepare(*frame, camera, scene.view.n);
+  k.project(scene.view, *frame, threads);
+  number_slots(*frame);
+  k.bin(*frame, threads);
+  return frame;
+}
+
+// One pass: the frame's own colours (count 3, or 4 with depth), or `values` [n f] from column `first` on.
+Channels channels_of(const Frame& f, const nb::object& values, int first, int count, size_t pixel_stride) {
+  if (count < 1 || count > 16) throw nb::value_error("a pass composites 1 to 16 channels.");
+  const auto stride = static_cast<int>(pixel_stride);
+  if (values.is_none()) {
+    if (count > 4) throw nb::value_error("the frame's own channels are red, green, blue and depth.");
+    return {f.colors.data(), count, 4, stride};
+  }
+  const auto array = nb::cast<In<float, 2>>(values);
+  if (static_cast<int64_t>(array.shape(0)) != f.n || first < 0 || first + count > static_cast<int>(array.shape(1)))
+    throw nb::value_error("values must have one row for each Gaussian and columns first … first + count.");
+  return {array.data() + first, count, static_cast<int>(array.shape(1)), stride};
+}
+
+void check_picture(const Frame& f, size_t height, size_t width, const char* name) {
+  if (static_cast<int>(height) != f.camera.height || static_cast<int>(width) != f.camera.width)
+    throw nb::value_error((std::string(name) + " has another size than the frame's picture.").c_str());
+}
+
+void rasterize(const Kernels& k, Frame& f, const nb::object& values, int first, int count,
+               std::optional<In<float, 1>> background, Out<float, 3> out, std::optional<Out<float, 2>> alpha,
+               int threads) {
+  check_picture(f, out.shape(0), out.shape(1), "out");
+  if (alpha) check_picture(f, alpha->shape(0), alpha->shape(1), "alpha");
+  if (background) expect(*background, {static_cast<size_t>(count)}, "background");
+  const int column = values.is_none() ? 0 : first;
+  if (column + count > static_cast<int>(out.shape(2))) throw nb::value_error("out has too few channels.");
+  const Channels channels = channels_of(f, values, first, count, out.shape(2));
+  const float* bg = background ? background->data() : nullptr;
+  float* to = out.data() + column;
+  float* to_alpha = alpha ? alpha->data() : nullptr;
+  nb::gil_scoped_release release;
+  k.rasterize(f, channels, bg, to, to_alpha, threads);
+}
+
+void rasterize_backward(const Kernels& k, const Frame& f, const nb::object& values, int first, int count,
+                        In<float, 3> out, In<float, 3> d_out, std::optional<In<float, 2>> d_alpha,
+                        Out<float, 2> moments, bool add_moments, Out<float, 2> d_values, bool add_values, int threads) {
+  check_picture(f, out.shape(0), out.shape(1), "out");
+  expect(d_out, {out.shape(0), out.shape(1), out.shape(2)}, "d_out");
+  if (d_alpha) check_picture(f, d_alpha->shape(0), d_alpha->shape(1), "d_alpha");
+  const auto n = static_cast<size_t>(f.n);
+  expect(moments, {n, 6}, "moments");
+  const int column = values.is_none() ? 0 : first;
+  if (column + count > static_cast<int>(out.shape(2))) throw nb::value_error("out has too few channels.");
+  const Channels channels = channels_of(f, values, first, count, out.shape(2));
+  expect(d_values, {n, static_cast<size_t>(channels.stride)}, "d_values");
+  const float *picture = out.data() + column, *d_picture = d_out.data() + column;
+  const float* d_coverage = d_alpha ? d_alpha->data() : nullptr;
+  float *to = moments.data(), *to_values = d_values.data() + column;
+  nb::gil_scoped_release release;
+  k.rasterize_backward(f, channels, picture, d_picture, d_coverage, to, add_moments, to_values, add_values, threads);
+}
+
+void project_backward(const Kernels& k, const Frame& f, const Scene& scene, In<float, 2> moments, In<float, 2> d_colors,
+                      Out<float, 2> means, Out<float, 2> quats, Out<float, 2> scales, Out<float, 1> opacities,
+                      Out<float, 3> sh, bool add, std::optional<Out<double, 1>> d_camera, int threads) {
+  const auto n = static_cast<size_t>(f.n), coefficients = static_cast<size_t>(scene.view.k);
+  if (scene.view.n != f.n) throw nb::value_error("the frame was made from another number of Gaussians.");
+  expect(moments, {n, 6}, "moments");
+  expect(d_colors, {n, 4}, "d_colors");
+  expect(means, {n, 3}, "d_means");
+  expect(quats, {n, 4}, "d_quats");
+  expect(scales, {n, 3}, "d_scales");
+  expect(opacities, {n}, "d_opacities");
+  expect(sh, {n, coefficients, 3}, "d_sh");
+  if (d_camera) expect(*d_camera, {15}, "d_camera");
+  const GaussiansGradient out{means.data(), quats.data(), scales.data(), opacities.data(), sh.data()};
+  double* camera = d_camera ? d_camera->data() : nullptr;
+  nb::gil_scoped_release release;
+  k.project_backward(scene.view, f, moments.data(), d_colors.data(), out, add, camera, threads);
+}
+
+nb::tuple photometric(const Kernels& k, In<float, 3> image, In<float, 3> target, float l1_weight, float ssim_weight,
+                      std::optional<Out<float, 3>> d_image, int threads) {
+  expect(image, {image.shape(0), image.shape(1), 3}, "image");
+  expect(target, {image.shape(0), image.shape(1), 3}, "target");
+  if (d_image) expect(*d_image, {image.shape(0), image.shape(1), 3}, "d_image");
+  float* out = d_image ? d_image->data() : nullptr;
+  PhotometricResult result;
+  {
+    nb::gil_scoped_release release;
+    result = k.photometric(image.data(), target.data(), static_cast<int>(image.shape(0)),
+                           static_cast<int>(image.shape(1)), l1_weight, ssim_weight, out, threads);
+  }
+  return nb::make_tuple(result.l1, result.ssim);
+}
+
+void adam(const Kernels& k, Out<float, 2> parameter, In<float, 2> gradient, Out<float, 2> first, Out<float, 2> second,
+          In<float, 1> learning_rates, std::optional<In<uint8_t, 1>> visible, float beta1, float beta2, float epsilon,
+          float correction1, float correction2, int threads) {
+  const size_t rows = parameter.shape(0), columns = parameter.shape(1);
+  expect(gradient, {rows, columns}, "gradient");
+  expect(first, {rows, columns}, "first");
+  expect(second, {rows, columns}, "second");
+  expect(learning_rates, {columns}, "learning_rates");
+  if (visible) expect(*visible, {rows}, "visible");
+  if (rows == 0 || columns == 0) return;
+  const AdamStep step{static_cast<int64_t>(rows), static_cast<int64_t>(columns), visible ? visible->data() : nullptr,
+                      learning_rates.data(), beta1, beta2, epsilon, correction1, correction2};
+  nb::gil_scoped_release release;
+  k.adam(step, parameter.data(), gradient.data(), first.data(), second.data(), threads);
+}
+
+void surface_ids(const Kernels& k, const Frame& f, Out<int32_t, 2> ids, int threads) {
+  check_picture(f, ids.shape(0), ids.shape(1), "ids");
+  nb::gil_scoped_release release;
+  k.surface_ids(f, ids.data(), threads);
+}
+
+void visible(const Frame& f, Out<bool, 1> out) {
+  expect(out, {static_cast<size_t>(f.n)}, "out");
+  for (int64_t i = 0; i < f.n; ++i) out.data()[i] = f.used_slots[i] > 0;
+}
+
+bool supports_avx2() {
+#if defined(SPLATSIM_WITH_avx2)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+NB_MODULE(_ext, m) {
+  m.doc() = "splatsim's native kernels. Internal: the Python modules above are the interface.";
+  nb::set_leak_warnings(false);
+  nb::exception<TooManyTiles>(m, "TooManyTiles", PyExc_MemoryError);
+
+  nb::class_<Frame>(m, "Frame", "What one camera's picture needs between its stages.")
+      .def_prop_ro("visible", [](const Frame& f) { return f.visible; }, "Gaussians with at least one tile.")
+      .def_prop_ro("instances", [](const Frame& f) { return f.entries.size(); }, "(Gaussian, tile) pairs.")
+      .def("mark_visible", visible, "out"_a);
+
+  nb::class_<Kernels>(m, "Kernels", "The kernels of one instruction set.")
+      .def_prop_ro("name", [](const Kernels& k) { return std::string(k.name); })
+      .def("project", [](const Kernels& k, In<float, 2> means, In<float, 2> quats, In<float, 2> scales,
+                         In<float, 1> opacities, In<float, 3> sh, In<double, 2> viewmat, In<double, 2> K, int width,
+                         int height, bool ortho, bool antialiased, int threads) {
+        return project(k, Scene(means, quats, scales, opacities, sh),
+                       make_camera(viewmat, K, width, height, ortho, antialiased), threads);
+      })
+      .def("rasterize", rasterize, "frame"_a, "values"_a.none(), "first"_a, "count"_a, "background"_a.none(), "out"_a,
+           "alpha"_a.none(), "threads"_a)
+      .def("rasterize_backward", rasterize_backward, "frame"_a, "values"_a.none(), "first"_a, "count"_a, "out"_a,
+           "d_out"_a, "d_alpha"_a.none(), "moments"_a, "add_moments"_a, "d_values"_a, "add_values"_a, "threads"_a)
+      .def("project_backward",
+           [](const Kernels& k, const Frame& f, In<float, 2> means, In<float, 2> quats, In<float, 2> scales,
+              In<float, 1> opacities, In<float, 3> sh, In<float, 2> moments, In<float, 2> d_colors,
+              Out<float, 2> d_means, Out<float, 2> d_quats, Out<float, 2> d_scales, Out<float, 1> d_opacities,
+              Out<float, 3> d_sh, bool add, std::optional<Out<double, 1>> d_camera, int threads) {
+             project_backward(k, f, Scene(means, quats, scales, opacities, sh), moments, d_colors, d_means, d_quats,
+                              d_scales, d_opacities, d_sh, add, d_camera, threads);
+           })
+      .def("surface_ids", surface_ids)
+      .def("count_work",
+           [](const Kernels& k, const Frame& f, int threads) {
+             const Work work = k.count_work(f, threads);
+             return nb::make_tuple(work.vectors, work.pairs);
+           })
+      .def("measure_flops", [](const Kernels& k) { return k.measure_flops(); })
+      .def("photometric", photometric)
+      .def("adam", adam);
+
+  m.def("kernels", [](const std::string& name) -> const Kernels& {
+    if (name == "scalar") return scalar::kernels();
+#if defined(SPLATSIM_WITH_avx2)
+    if (name == "avx2" && supports_avx2()) return avx2::kernels();
+#endif
+    throw nb::value_error(("this machine has no kernels named '" + name + "'.").c_str());
+  }, nb::rv_policy::reference);
+  m.def("instruction_sets", [] {
+    nb::list names;
+    names.append("scalar");
+    if (supports_avx2()) names.append("avx2");
+    return names;
+  }, "The instruction sets that this machine can run, the best one last.");
+}

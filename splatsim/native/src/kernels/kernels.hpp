@@ -1,0 +1,84 @@
+// The table of kernels that each instruction set provides. Every result is independent of the number of threads.
+#pragma once
+
+#include <cstdint>
+
+#include "../frame.hpp"
+
+namespace splatsim {
+
+// Which channels a pass composites.
+struct Channels {
+  const float* values;  // of the first Gaussian
+  int count;            // 1 to 16
+  int stride;           // floats from one Gaussian to the next
+  int pixel_stride;     // floats from one pixel to the next
+};
+
+struct Work {
+  int64_t vectors;  // (Gaussian, block of 8 pixels) pairs that the rasteriser visits
+  int64_t pairs;    // (Gaussian, pixel) pairs that contribute
+};
+
+struct GaussiansGradient {
+  float* means;      // [n 3]
+  float* quats;      // [n 4]
+  float* scales;     // [n 3]
+  float* opacities;  // [n]
+  float* sh;         // [n k 3]
+};
+
+struct PhotometricResult {
+  double l1, ssim;  // sums over all pixels and channels
+};
+
+struct AdamStep {
+  int64_t rows, columns;
+  const uint8_t* visible;      // [rows], or null for all
+  const float* learning_rates;  // [columns]
+  float beta1, beta2, epsilon;
+  float correction1, correction2;  // 1 - beta^t
+};
+
+struct Kernels {
+  const char* name;
+
+  // Shapes and colours of all Gaussians in this camera; fills shapes, colors and first_slot.
+  void (*project)(const GaussiansView&, Frame&, int threads);
+  // Instances, then entries sorted by tile and depth.
+  void (*bin)(Frame&, int threads);
+
+  // out: `count` floats for each pixel. background: `count` floats, or null for black. alpha [height, width], or null.
+  void (*rasterize)(Frame&, const Channels&, const float* background, float* out, float* alpha, int threads);
+  // moments [n 6]: sums of h, h dx, h dy, h dx², h dx dy, h dy², with h = alpha dL/dalpha. d_values: rows `stride` apart.
+  // Both are written, or added to where the flag says so. d_alpha may be null.
+  void (*rasterize_backward)(const Frame&, const Channels&, const float* out, const float* d_out, const float* d_alpha,
+                             float* moments, bool add_moments, float* d_values, bool add_values, int threads);
+  // ids [height, width]: the Gaussian at which half of the light is gone, or -1.
+  void (*surface_ids)(const Frame&, int32_t* ids, int threads);
+
+  // How much there was to do, for benchmarks.
+  Work (*count_work)(const Frame&, int threads);
+  // Floating-point operations per second of one core, by independent fused multiply-adds in registers.
+  double (*measure_flops)();
+
+  // Gradients are written, or added to where `add` says so. d_camera [15]: rotation, translation, position; or null.
+  void (*project_backward)(const GaussiansView&, const Frame&, const float* moments, const float* d_colors,
+                           const GaussiansGradient&, bool add, double* d_camera, int threads);
+
+  // Images [height, width, 3]; d_image is null when only the values are wanted.
+  PhotometricResult (*photometric)(const float* image, const float* target, int height, int width, float l1_weight,
+                                   float ssim_weight, float* d_image, int threads);
+  void (*adam)(const AdamStep&, float* parameter, const float* gradient, float* first, float* second, int threads);
+};
+
+namespace scalar {
+const Kernels& kernels();
+}
+#if defined(__x86_64__)
+namespace avx2 {
+const Kernels& kernels();
+}
+#endif
+
+}  // namespace splatsim
