@@ -6,7 +6,6 @@ north (largest y) and rows run south, as in a picture, so that maps and overhead
 
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
@@ -60,7 +59,7 @@ class VoxelFrame:
     @classmethod
     def covering(
         cls, low: tuple[float, float, float], high: tuple[float, float, float], voxel_size: float, frame: str = "world"
-    ) -> Self:
+    ) -> "VoxelFrame":
         """The smallest frame over a box whose corners lie on multiples of the voxel size.
 
         Raises:
@@ -171,7 +170,7 @@ class GridFrame:
         return torch.stack([west + offset[..., 1], north - offset[..., 0]], dim=-1)
 
     @classmethod
-    def covering(cls, low: tuple[float, float], high: tuple[float, float], resolution: float) -> Self:
+    def covering(cls, low: tuple[float, float], high: tuple[float, float], resolution: float) -> "GridFrame":
         """The smallest frame over a rectangle whose corners lie on multiples of the resolution.
 
         Raises:
@@ -222,7 +221,7 @@ class NavMap(TensorDataclass):
         states[inside] = self.cells[cells[inside][:, 0], cells[inside][:, 1]]
         return states
 
-    def inflate(self, radius: float) -> Self:
+    def inflate(self, radius: float) -> "NavMap":
         """The map for the centre of a round robot: free only where its whole disc is free.
 
         Raises:

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import UInt8
@@ -124,7 +124,7 @@ class Scene:
             shutil.rmtree(staging, ignore_errors=True)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path) -> "Scene":
         """Read a scene folder.
 
         Raises:
