@@ -1,8 +1,8 @@
 """Scene: a folder on disk as one value. Saving replaces the whole folder or nothing; loading checks every part.
 
 The folder holds `scene.toml` (name, scale, provenance, and a SHA-256 for each part) beside the parts themselves:
-`gaussians.ply`, `semantics.npz`, `cameras.npz`, `occupancy.npz`, `nav_map.npz`. Files that are no part of the scene,
-such as a video or the script that made it, may lie in the same folder and survive a save.
+`gaussians.ply` (or `.spz`), `semantics.npz`, `cameras.npz`, `occupancy.npz`, `nav_map.npz`. Files that are no part of
+the scene, such as a video or the script that made it, may lie in the same folder and survive a save.
 """
 
 import hashlib
@@ -38,6 +38,7 @@ from splatsim.grids import NavMap, OccupancyGrid
 
 MANIFEST = "scene.toml"
 VERSION = 1
+COMPRESSED = "gaussians.spz"
 
 TomlValue = str | int | float | bool | list[Any] | dict[str, Any]
 
@@ -103,11 +104,12 @@ class Scene:
                     f"Scene.semantics has {len(self.semantics.labels)} labels for {have} Gaussians; expected one each."
                 )
 
-    def save(self, folder: Path, *, overwrite: bool = False) -> None:
+    def save(self, folder: Path, *, overwrite: bool = False, compressed: bool = False) -> None:
         """Write the scene as a folder, at once or not at all.
 
         Args:
             overwrite: replace the scene that stands there; files that are no part of it stay.
+            compressed: write the Gaussians as .spz, a fifth of the size, rounded; .ply keeps every bit.
 
         Raises:
             FileExistsError: the folder exists and `overwrite` is not set, or it is not a scene.
@@ -118,8 +120,8 @@ class Scene:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
         try:
-            self._write_parts(staging)
-            publish(staging, folder, {MANIFEST, *FILES.values()})
+            self._write_parts(staging, compressed)
+            publish(staging, folder, {MANIFEST, COMPRESSED, *FILES.values()})
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -148,13 +150,14 @@ class Scene:
         except (ValueError, TypeError) as error:
             raise FormatError(f"{folder / MANIFEST}: {error}") from error
 
-    def _write_parts(self, folder: Path) -> None:
+    def _write_parts(self, folder: Path, compressed: bool) -> None:
         parts = {}
         for name, write in WRITERS.items():
             value = getattr(self, name)
             if value is not None:
-                write(folder / FILES[name], value)
-                parts[name] = {"file": FILES[name], "sha256": _sha256(folder / FILES[name])}
+                file = COMPRESSED if compressed and name == "gaussians" else FILES[name]
+                write(folder / file, value)
+                parts[name] = {"file": file, "sha256": _sha256(folder / file)}
         manifest = {
             "format": "splatsim scene",
             "version": VERSION,
@@ -251,9 +254,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _checked_part(folder: Path, name: str, entry: Any) -> Path:
-    if not isinstance(entry, dict) or entry.get("file") != FILES[name]:
+    allowed = (FILES[name], COMPRESSED) if name == "gaussians" else (FILES[name],)
+    if not isinstance(entry, dict) or entry.get("file") not in allowed:
         raise FormatError(f"{folder / MANIFEST} has parts.{name} = {entry!r}; expected the file {FILES[name]}.")
-    path = folder / FILES[name]
+    path = folder / str(entry["file"])
     if not path.is_file():
         raise FormatError(f"{path} is missing: the part {name!r} is listed in {MANIFEST}; expected the file beside it.")
     found = _sha256(path)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import splatsim.formats
 from splatsim.cameras import Cameras
 from splatsim.errors import FormatError
 from splatsim.gaussians import Gaussians
@@ -41,21 +40,6 @@ def full_scene() -> Scene:
     )
 
 
-@pytest.fixture(autouse=True)
-def _ply(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins where the package has no PLY yet."""
-    if not hasattr(splatsim.formats, "load_gaussians"):
-        monkeypatch.setattr(
-            splatsim.formats, "load_gaussians", lambda path: Gaussians(**torch.load(path)), raising=False
-        )
-        monkeypatch.setattr(
-            splatsim.formats,
-            "save_gaussians",
-            lambda path, gaussians: torch.save(gaussians.tensors(), path),
-            raising=False,
-        )
-
-
 def assert_same(a: Scene, b: Scene) -> None:
     for part in ("gaussians", "cameras", "occupancy", "nav_map"):
         ours, theirs = getattr(a, part), getattr(b, part)
@@ -84,6 +68,18 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     scene.save(tmp_path / "flat")
     assert_same(scene, Scene.load(tmp_path / "flat"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flat"], "nothing is left beside the scene"
+
+
+def test_compressed_gaussians_are_rounded_and_smaller_parts_are_found(tmp_path: Path) -> None:
+    scene = full_scene()
+    scene.save(tmp_path / "flat", compressed=True)
+    assert (tmp_path / "flat" / "gaussians.spz").is_file()
+    loaded = Scene.load(tmp_path / "flat")
+    assert loaded.gaussians is not None
+    assert scene.gaussians is not None
+    torch.testing.assert_close(loaded.gaussians.means, scene.gaussians.means, atol=1e-3, rtol=0)
+    scene.save(tmp_path / "flat", overwrite=True)
+    assert not (tmp_path / "flat" / "gaussians.spz").exists()
 
 
 def test_an_empty_scene_is_only_its_manifest(tmp_path: Path) -> None:
