@@ -26,10 +26,10 @@ def plaster(p):
     """Painted plaster: roller grain, faint stains, a trowel's sweep."""
     tone = (
         1
-        + 0.05 * fbm(p.u, p.v, p.seed, 1.1, 3, p.footprint)
+        + 0.035 * fbm(p.u, p.v, p.seed, 1.1, 3, p.footprint)
         + 0.02 * fbm(p.u, p.v * 4, p.seed + 5, 0.11, 2, p.footprint)
     )
-    scuffs = np.clip(fbm(p.u, p.v * 2, p.seed + 9, 0.35, 4, p.footprint) - 0.33, 0, 1) * 0.5
+    scuffs = np.clip(fbm(p.u, p.v * 2, p.seed + 9, 0.35, 4, p.footprint) - 0.38, 0, 1) * 0.35
     return p.a * (tone * relief(p, 0.011, 3, 0.16) - scuffs)[:, None]
 
 

@@ -17,9 +17,10 @@ from _worldgen.meshes import write_glb
 from _worldgen.patterns import PATTERNS
 from _worldgen.pictures import Studio
 from _worldgen.shooting import depth_image, intrinsics, pictures, seen_mask, write_poses, write_truth, write_video
-from _worldgen.surfels import count_pixels, surface_gaussians
+from _worldgen.surfels import count_pixels, sky_gaussians, surface_gaussians
 from _worldgen.tracer import Tracer
 from splatsim.cameras import Cameras
+from splatsim.gaussians import Gaussians
 from splatsim.scene import Scene, Semantics, check_target, publish
 
 
@@ -102,7 +103,7 @@ def produce(world, options):
 def _write_all(folder, world, studio, options):
     K = intrinsics(options.width, options.height, world.fov_deg)
     scene = _scene(world, studio, options, K)
-    scene.save(folder)
+    scene.save(folder, compressed=True)
     write_glb(folder / "mesh.glb", world.model, studio.finishes)
     _film(folder, world, studio, options, K)
     _off_path(folder, world, studio, options, K)
@@ -118,6 +119,9 @@ def _scene(world, studio, options, K):
     pixels = 3 * count_pixels(studio.tracer, near, intrinsics(480, 270, world.fov_deg), 480, 270)
     pixels += count_pixels(studio.tracer, world.viewpoints, intrinsics(240, 136, 95), 240, 136)
     gaussians, labels = surface_gaussians(studio, pixels, options.surfels)
+    sky = sky_gaussians(studio)
+    gaussians = Gaussians.concat([gaussians, sky])
+    labels = torch.cat([labels, torch.full((len(sky),), world.model.class_names.index("sky"), dtype=torch.uint8)])
     return Scene(
         world.name,
         gaussians,

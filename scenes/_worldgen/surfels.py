@@ -7,9 +7,12 @@ from _worldgen.pictures import srgb
 from _worldgen.tracer import lerp_quad
 from splatsim.gaussians import Gaussians
 from splatsim.spherical_harmonics import C0
+from splatsim.transforms import quat_from_rotmat
 
 THICKNESS = 0.0015
 """Standard deviation across the surface, metres."""
+CLOSE = 0.06
+"""What has something nearer than this before it counts as covered, metres."""
 
 
 class Cells:
@@ -26,7 +29,8 @@ class Cells:
             -1,
         )
         area = self.length.prod(axis=1)
-        self.density = pixels / np.maximum(area, 1e-8)
+        # Less than proportional: what was seen from afar may be seen from nearby tomorrow.
+        self.density = (pixels / np.maximum(area, 1e-8)) ** 0.8
         self.quad = np.flatnonzero((pixels > 0) & (area > 1e-8))
         self.low = np.zeros((len(self.quad), 2))
         self.high = np.ones((len(self.quad), 2))
@@ -47,10 +51,22 @@ class Cells:
                 st = low + (high - low) * (a, b)
                 colors.append(self.color(quad, st, footprint))
         variance = np.var(np.stack(colors), axis=0).sum(axis=1)
+        variance[self._covered(quad, low, high, size)] = -1.0
         at_edge = ((low < 1e-6) | (high > 1 - 1e-6)) & (size > 0.012)
         rim = (at_edge * size).max(axis=1) / np.maximum(size.max(axis=1), 1e-9)
         pixels = self.density[quad] * size.prod(axis=1)
-        return (variance + 0.004 * rim + 0.0015 * (size.max(axis=1) > 0.12)) * pixels
+        return np.where(variance < 0, -1.0, (variance + 0.004 * rim + 0.0015 * (size.max(axis=1) > 0.12)) * pixels)
+
+    def _covered(self, quad, low, high, size):
+        """Whether something lies close upon the whole cell, such as a picture on a wall: such cells are never seen."""
+        normal = self.studio.tracer.face_normals[quad]
+        covered = size.max(axis=1) < 0.3
+        for a, b in ((0.5, 0.5), (0.08, 0.08), (0.92, 0.08), (0.92, 0.92), (0.08, 0.92)):
+            rows = np.flatnonzero(covered)
+            st = low[rows] + (high[rows] - low[rows]) * (a, b)
+            points = lerp_quad(self.studio.model.corners[quad[rows]], st) + 1e-3 * normal[rows]
+            covered[rows] = self.studio.tracer.blocked(points, normal[rows], CLOSE)
+        return covered
 
     def color(self, quad, st, footprint):
         """sRGB colour of places, averaged over the footprint."""
@@ -76,6 +92,10 @@ class Cells:
         self.high = np.concatenate([self.high[keep], new_high])
         self.error = np.concatenate([self.error[keep], self._errors(new_quad, new_low, new_high)])
 
+    def drop(self, rows):
+        """Leave out some cells."""
+        self.quad, self.low, self.high, self.error = (x[~rows] for x in (self.quad, self.low, self.high, self.error))
+
 
 def surface_gaussians(studio, pixels, budget):
     """Gaussians and their class labels.
@@ -87,12 +107,31 @@ def surface_gaussians(studio, pixels, budget):
     cells = Cells(studio, pixels)
     if len(cells.quad) > budget:
         seen = np.argsort(-pixels[cells.quad], kind="stable")[:budget]
-        cells.quad, cells.low, cells.high, cells.error = (
-            x[seen] for x in (cells.quad, cells.low, cells.high, cells.error)
-        )
-    while len(cells.quad) < budget * 0.98:
-        cells.split(min(budget - len(cells.quad), max(len(cells.quad) // 4, 1000)))
+        cells.drop(~np.isin(np.arange(len(cells.quad)), seen))
+    while (seen := int((cells.error >= 0).sum())) < budget * 0.98:
+        cells.split(min(budget - seen, max(seen // 4, 1000)))
+    cells.drop(cells.error < 0)
     return _to_gaussians(cells)
+
+
+def sky_gaussians(studio, radius=20.0, count=14_000):
+    """What lies behind all windows, as a shell of Gaussians far outside."""
+    k = np.arange(count) + 0.5
+    z = -0.5 + 1.5 * k / count
+    angle = np.pi * (1 + 5**0.5) * k
+    ring = np.sqrt(1 - z * z)
+    out = np.stack([ring * np.cos(angle), ring * np.sin(angle), z], -1)
+    color = srgb(np.clip(studio._respond(studio.sky(out)), 0, 1))
+    sideways = np.stack([-np.sin(angle), np.cos(angle), np.zeros(count)], -1)
+    rotation = np.stack([sideways, np.cross(out, sideways), out], -1)
+    spread = 0.75 * radius * np.sqrt(2 * np.pi * 1.5 / count)
+    return Gaussians(
+        torch.from_numpy(out * radius).float(),
+        quat_from_rotmat(torch.from_numpy(rotation)).float(),
+        torch.tensor([float(spread), float(spread), 0.05]).repeat(count, 1),
+        torch.full((count,), 0.985),
+        torch.from_numpy((color - 0.5) / C0).float()[:, None],
+    )
 
 
 def _to_gaussians(cells):
@@ -110,16 +149,14 @@ def _to_gaussians(cells):
     rotation = np.stack([along, np.cross(normal, along), normal], axis=-1)
     # Neighbours overlap to close the surface; at the edge of a quad nothing may hang over.
     at_edge = (cells.low < 1e-6).astype(float) + (cells.high > 1 - 1e-6)
-    sigma = size * np.where(at_edge == 0, 0.62, np.where(at_edge == 1, 0.5, 0.4))
+    sigma = size * np.where(at_edge == 0, 0.69, np.where(at_edge == 1, 0.52, 0.4))
     scales = np.concatenate([np.maximum(sigma, 5e-4), np.full((len(quad), 1), THICKNESS)], axis=1)
     color = cells.color(quad, st, size.mean(axis=1).astype(np.float32))
-    from splatsim.transforms import quat_from_rotmat
-
     gaussians = Gaussians(
         torch.from_numpy(means).float(),
         quat_from_rotmat(torch.from_numpy(rotation)).float(),
         torch.from_numpy(scales).float(),
-        torch.full((len(quad),), 0.985),
+        torch.full((len(quad),), 0.99),
         torch.from_numpy((color - 0.5) / C0).float()[:, None],
     )
     labels = studio.model.instance_classes[studio.model.instances[quad]].astype(np.uint8)

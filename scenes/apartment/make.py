@@ -39,7 +39,7 @@ CLASSES = (
         "shelf",
         "book",
     ),
-    *("lamp", "plant", "rug", "picture", "appliance", "sanitary", "textile", "tv", "crockery", "clutter"),
+    *("lamp", "plant", "rug", "picture", "appliance", "sanitary", "textile", "tv", "crockery", "clutter", "sky"),
 )
 VOXEL = 0.05
 BAND = (0.1, 1.8)
