@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from _worldgen.tracer import lerp_quad
+from _worldgen.tracer import lerp_quad, on_quad
 
 LIFT = 0.002
 """Metres by which luxels stand off their surface, so that it does not shade itself."""
@@ -84,7 +84,7 @@ def make_luxels(model, size, longest=400):
         normal = lerp_quad(model.normals[quad[rows]], st[rows])
         normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
         normals[rows] = normal
-        points[rows] = lerp_quad(c[quad[rows]], st[rows]) + LIFT * normal
+        points[rows] = on_quad(c[quad[rows]], st[rows]) + LIFT * normal
     return Luxels(start, counts, quad.astype(np.int32), points, normals, cell)
 
 
@@ -103,7 +103,9 @@ class Bake:
         """
         sky_seen = not any(light.window for light in lights)
         hit_luxel, open_sky, buried = self._look_around(gather_rays, sky_seen)
-        self.valid = (~buried).astype(np.float32)[:, None]
+        # Where a whole quad is buried nobody can speak for it, and it may stay dark.
+        alive = np.bincount(self.luxels.quad[~buried], minlength=len(self.luxels.start)) > 0
+        self.valid = (~buried | ~alive[self.luxels.quad]).astype(np.float32)[:, None]
         direct = np.zeros_like(self.luxels.points)
         for number, light in enumerate(lights):
             self.progress(f"light {number + 1} of {len(lights)}")

@@ -16,7 +16,16 @@ from _worldgen.light import Bake, make_luxels
 from _worldgen.meshes import write_glb
 from _worldgen.patterns import PATTERNS
 from _worldgen.pictures import Studio
-from _worldgen.shooting import depth_image, intrinsics, pictures, seen_mask, write_poses, write_truth, write_video
+from _worldgen.shooting import (
+    depth_code,
+    depth_image,
+    intrinsics,
+    pictures,
+    seen_mask,
+    write_poses,
+    write_truth,
+    write_video,
+)
 from _worldgen.surfels import count_pixels, sky_gaussians, surface_gaussians
 from _worldgen.tracer import Tracer
 from splatsim.cameras import Cameras
@@ -45,7 +54,13 @@ class World:
     fov_deg: float
     luxel: float
     truth_every: int
+    """Frames from one with depth, normals and classes to the next."""
+    sky_radius: float
+    """Metres to the shell of Gaussians that stands for the sky."""
+    depth_unit: float = 0.001
+    """Metres per step of the 16-bit depth pictures."""
     facts: dict = field(default_factory=dict)
+    patterns: dict = field(default_factory=lambda: PATTERNS)
     tone: float = 0.36
     """Exposure: where the brighter quarter of the pictures begins, linear."""
 
@@ -53,7 +68,7 @@ class World:
 def bake(world, options, tracer=None):
     """A studio with the light of the world baked."""
     tracer = tracer or Tracer(world.model)
-    finishes = FinishTable(world.model.finish_table, PATTERNS)
+    finishes = FinishTable(world.model.finish_table, world.patterns)
     luxels = make_luxels(world.model, options.luxel or world.luxel)
     glow = finishes.glow[world.model.finishes][:, None] * finishes.a[world.model.finishes]
     bar = tqdm(desc=f"light on {len(luxels.points) / 1e6:.1f} M luxels", total=options.rays + len(world.lights))
@@ -119,7 +134,7 @@ def _scene(world, studio, options, K):
     pixels = 3 * count_pixels(studio.tracer, near, intrinsics(480, 270, world.fov_deg), 480, 270)
     pixels += count_pixels(studio.tracer, world.viewpoints, intrinsics(240, 136, 95), 240, 136)
     gaussians, labels = surface_gaussians(studio, pixels, options.surfels)
-    sky = sky_gaussians(studio)
+    sky = sky_gaussians(studio, world.sky_radius)
     gaussians = Gaussians.concat([gaussians, sky])
     labels = torch.cat([labels, torch.full((len(sky),), world.model.class_names.index("sky"), dtype=torch.uint8)])
     return Scene(
@@ -144,8 +159,8 @@ def _film(folder, world, studio, options, K):
     step = max(1, world.truth_every // options.every)
     for number, picture in write_video(folder / f"{world.name}.mp4", shots, *size, fps):
         if number % step == 0:
-            write_truth(folder / "truth", number, picture, classes)
-    write_poses(folder / "trajectory.json", poses, K, *size, fps=fps)
+            write_truth(folder / "truth", number, picture, classes, world.depth_unit)
+    write_poses(folder / "trajectory.json", poses, K, *size, fps=fps, depth_unit_m=world.depth_unit)
 
 
 def _off_path(folder, world, studio, options, K):
@@ -162,9 +177,9 @@ def _off_path(folder, world, studio, options, K):
         iio.imwrite(folder / "views" / f"{number:02d}.jpg", picture.colors, quality=94)
         mask = seen_mask(picture, poses[number], K, others, depths)
         iio.imwrite(folder / "views" / f"{number:02d}.mask.png", mask.astype(np.uint8) * 255)
-        depth = np.clip(np.rint(picture.depths * 1000), 0, 65535).astype(np.uint16)
-        iio.imwrite(folder / "views" / f"{number:02d}.depth.png", depth)
-    write_poses(folder / "views" / "trajectory.json", poses, K, options.width, options.height)
+        iio.imwrite(folder / "views" / f"{number:02d}.depth.png", depth_code(picture.depths, world.depth_unit))
+    size = options.width, options.height
+    write_poses(folder / "views" / "trajectory.json", poses, K, *size, depth_unit_m=world.depth_unit)
 
 
 def _map_picture(path, nav):

@@ -49,15 +49,19 @@ def write_video(path, shots, width, height, fps, quality=20):
         writer.close()
 
 
-def write_truth(folder, number, picture, classes):
-    """Depth in millimetres (16 bit), normals (8 bit, (n + 1) / 2) and classes of one frame; 0 is "nothing"."""
+def write_truth(folder, number, picture, classes, unit):
+    """Depth (16 bit), normals (8 bit, (n + 1) / 2) and classes of one frame; 0 is "nothing"."""
     folder.mkdir(parents=True, exist_ok=True)
-    depth = np.clip(np.rint(picture.depths * 1000), 0, 65535).astype(np.uint16)
-    iio.imwrite(folder / f"{number:06d}.depth.png", depth)
+    iio.imwrite(folder / f"{number:06d}.depth.png", depth_code(picture.depths, unit))
     normals = np.where(picture.depths[..., None] > 0, (picture.normals + 1) * 127.5 + 0.5, 0).astype(np.uint8)
     iio.imwrite(folder / f"{number:06d}.normals.png", normals)
     labels = np.where(picture.instances >= 0, classes[picture.instances], 0).astype(np.uint8)
     iio.imwrite(folder / f"{number:06d}.classes.png", labels)
+
+
+def depth_code(depths, unit):
+    """Depths in steps of `unit` metres, 16 bits."""
+    return np.clip(np.rint(depths / unit), 0, 65535).astype(np.uint16)
 
 
 def write_poses(path, poses, K, width, height, **facts):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from _worldgen.pictures import srgb
-from _worldgen.tracer import lerp_quad
+from _worldgen.tracer import lerp_quad, on_quad
 from splatsim.gaussians import Gaussians
 from splatsim.spherical_harmonics import C0
 from splatsim.transforms import quat_from_rotmat
@@ -114,19 +114,21 @@ def surface_gaussians(studio, pixels, budget):
     return _to_gaussians(cells)
 
 
-def sky_gaussians(studio, radius=20.0, count=14_000):
-    """What lies behind all windows, as a shell of Gaussians far outside."""
+def sky_gaussians(studio, radius, count=14_000):
+    """What lies behind everything, as a shell of Gaussians around the middle of the world."""
     k = np.arange(count) + 0.5
     z = -0.5 + 1.5 * k / count
     angle = np.pi * (1 + 5**0.5) * k
     ring = np.sqrt(1 - z * z)
     out = np.stack([ring * np.cos(angle), ring * np.sin(angle), z], -1)
     color = srgb(np.clip(studio._respond(studio.sky(out)), 0, 1))
+    corners = studio.model.corners.reshape(-1, 3)
+    middle = (corners.min(axis=0) + corners.max(axis=0)) / 2
     sideways = np.stack([-np.sin(angle), np.cos(angle), np.zeros(count)], -1)
     rotation = np.stack([sideways, np.cross(out, sideways), out], -1)
     spread = 0.75 * radius * np.sqrt(2 * np.pi * 1.5 / count)
     return Gaussians(
-        torch.from_numpy(out * radius).float(),
+        torch.from_numpy(middle + out * radius).float(),
         quat_from_rotmat(torch.from_numpy(rotation)).float(),
         torch.tensor([float(spread), float(spread), 0.05]).repeat(count, 1),
         torch.full((count,), 0.985),
@@ -139,7 +141,7 @@ def _to_gaussians(cells):
     st = (cells.low + cells.high) / 2
     corners = studio.model.corners[quad]
     size = cells.size(quad, cells.low, cells.high)
-    means = lerp_quad(corners, st)
+    means = on_quad(corners, st)
     along = (corners[:, 1] - corners[:, 0]) * (1 - st[:, 1:]) + (corners[:, 2] - corners[:, 3]) * st[:, 1:]
     normal = studio.tracer.face_normals[quad].astype(float)
     along -= normal * (along * normal).sum(-1, keepdims=True)

@@ -64,6 +64,14 @@ def _floats(array):
     return np.ascontiguousarray(array, np.float32)
 
 
+def on_quad(corners, st):
+    """Places on the two triangles of quads: [n 4 3] corners at [n 2], where a bent quad is not its bilinear surface."""
+    s, t = st[:, :1], st[:, 1:]
+    first = corners[:, 0] * (1 - s) + corners[:, 1] * (s - t) + corners[:, 2] * t
+    second = corners[:, 0] * (1 - t) + corners[:, 2] * s + corners[:, 3] * (t - s)
+    return np.where(s >= t, first, second)
+
+
 def lerp_quad(values, st):
     """Bilinear mix of the four corner values [n 4 c] at [n 2]."""
     s, t = st[:, :1], st[:, 1:]

@@ -121,13 +121,16 @@ def smooth_route(ground, points, least, step=0.03, sigma=0.28):
     return gaussian_filter1d(mixed, 2.5, axis=0, mode="nearest")
 
 
-def film(points, rng, fps=15, speed=1.0, turn=0.9, height=1.5, scan=0.35):
-    """Poses of a camera carried along points that stand 3 cm apart.
+def film(points, rng, fps=15, speed=1.0, turn=0.9, height=1.5, scan=0.35, stride=1.0, tilt=-0.16, ground=None):
+    """Poses of a camera carried along points that stand 3 cm times `stride` apart.
 
     Args:
         speed: metres per second where nothing turns.
         turn: fastest turning, radians per second; the walker slows down for more.
         scan: how far the view swings to the sides, radians.
+        stride: how much larger than a walk the motion is: view ahead and swings are as much longer.
+        tilt: mean pitch, radians, upwards.
+        ground: heights at x, y; 0 everywhere if None.
     """
     step = np.linalg.norm(np.diff(points, axis=0), axis=1)
     ahead = np.roll(points, -30, axis=0)
@@ -135,9 +138,12 @@ def film(points, rng, fps=15, speed=1.0, turn=0.9, height=1.5, scan=0.35):
     yaw = np.unwrap(np.arctan2(*(ahead - points).T[::-1]))
     s = np.concatenate([[0], np.cumsum(step)])
     phase = rng.uniform(0, 2 * np.pi, 4)
-    yaw += scan * (0.65 * np.sin(2 * np.pi * s / 5.3 + phase[0]) + 0.35 * np.sin(2 * np.pi * s / 2.9 + phase[1]))
+    yaw += scan * (
+        0.65 * np.sin(2 * np.pi * s / (5.3 * stride) + phase[0])
+        + 0.35 * np.sin(2 * np.pi * s / (2.9 * stride) + phase[1])
+    )
     yaw = gaussian_filter1d(yaw, 18, mode="nearest")
-    pitch = -0.16 + 0.09 * np.sin(2 * np.pi * s / 4.1 + phase[2])
+    pitch = tilt + 0.09 * np.sin(2 * np.pi * s / (4.1 * stride) + phase[2])
     pace = np.maximum(step / speed, np.abs(np.diff(yaw)) / turn)
     pace = gaussian_filter1d(pace, 10, mode="nearest")
     clock = np.concatenate([[0], np.cumsum(pace)])
@@ -147,7 +153,8 @@ def film(points, rng, fps=15, speed=1.0, turn=0.9, height=1.5, scan=0.35):
     side = np.stack([-np.sin(yaw), np.cos(yaw)], -1)
     x, y = np.stack([x, y], 0) + 0.012 * sway[0] * side.T
     steps = np.sin(2 * np.pi * 1.75 * seconds + phase[3])
-    z = height + 0.012 * steps + 0.01 * sway[1]
+    below = 0.0 if ground is None else gaussian_filter1d(ground(x, y), 3, mode="nearest")
+    z = below + height + 0.012 * steps + 0.01 * sway[1]
     poses = np.stack(
         [
             camera(*row)

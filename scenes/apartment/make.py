@@ -178,6 +178,7 @@ def world(seed):
         fov_deg=78.0,
         luxel=0.03,
         truth_every=30,
+        sky_radius=20.0,
         facts=facts,
     )
 
