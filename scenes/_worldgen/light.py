@@ -42,6 +42,8 @@ class Luxels:
     """[l 3] float32, lifted off the surface."""
     normals: np.ndarray
     """[l 3]."""
+    size: float
+    """About how far they stand apart, metres."""
     cell: np.ndarray
     """[l 2] the place in the quad's grid."""
 
@@ -85,7 +87,7 @@ def make_luxels(model, size, longest=400):
         normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
         normals[rows] = normal
         points[rows] = on_quad(c[quad[rows]], st[rows]) + LIFT * normal
-    return Luxels(start, counts, quad.astype(np.int32), points, normals, cell)
+    return Luxels(start, counts, quad.astype(np.int32), points, normals, size, cell)
 
 
 class Bake:
@@ -220,13 +222,13 @@ class Bake:
         return values.astype(np.float32)
 
     def _pooled(self, values, rows):
-        """Mean over luxels of one neighbourhood (2.5 cm) and direction: round shapes have quads too small for it."""
+        """Mean over luxels that lie together and face one way: round shapes have quads too small for a grid."""
         lux = self.luxels
         facing = np.rint(lux.normals[rows] * 1.5).astype(np.int64) + 2
         total = np.zeros((len(rows), 3))
         # Several grids, each set off from the others, so that no cell's border shows.
         for shift in ((0.0, 0.0, 0.0), (0.5, 0.25, 0.75), (0.25, 0.75, 0.5), (0.75, 0.5, 0.25)):
-            places = np.floor(lux.points[rows] / 0.025 + shift).astype(np.int64)
+            places = np.floor(lux.points[rows] / (0.83 * lux.size) + shift).astype(np.int64)
             key = ((places[:, 0] * 1_000_003 + places[:, 1]) * 1_000_003 + places[:, 2]) * 125
             _, group = np.unique(key + facing @ np.array([25, 5, 1]), return_inverse=True)
             size = np.bincount(group)

@@ -34,7 +34,7 @@ def pictures(studio, poses, K, width, height, seed, workers, title):
         yield from tqdm(pool.imap(_shoot, jobs, chunksize=1), total=len(jobs), desc=title)
 
 
-def write_video(path, shots, width, height, fps, quality=20):
+def write_video(path, shots, width, height, fps, quality=23):
     """Encode pictures as H.264; gives them on as they pass. One thread: the same frames give the same file."""
     options = ["-crf", str(quality), "-preset", "slow", "-threads", "1", "-g", str(int(fps * 2))]
     writer = imageio_ffmpeg.write_frames(

@@ -17,7 +17,7 @@ def view(directions):
     sky = blue * (1 - cloud) + np.float32([[3.3, 3.3, 3.2]]) * cloud
     crown = 0.10 + 0.10 * fbm(azimuth, height * 0, np.uint32(8), 0.35, 5, fine)
     leaves = np.clip(0.5 + 0.9 * fbm(azimuth, height, np.uint32(9), 0.06, 5, fine), 0.05, 1)[:, None]
-    trees = np.float32([[0.15, 0.24, 0.075]]) * leaves
-    grass = np.float32([[0.20, 0.27, 0.10]]) * (0.6 + 0.6 * leaves)
+    trees = np.float32([[0.085, 0.115, 0.055]]) * leaves
+    grass = np.float32([[0.13, 0.16, 0.085]]) * (0.6 + 0.6 * leaves)
     below = np.where((height < -0.06)[:, None], grass, trees)
     return np.where((height < crown)[:, None], below, sky).astype(np.float32)

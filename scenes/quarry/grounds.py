@@ -15,8 +15,19 @@ def with_ground(terrain):
         x, y = p.u - _shift(p), p.v - _shift(p)
         road = np.clip(terrain.at(terrain.road, x + ragged, y - ragged), 0, 1).astype(np.float32)
         mud = np.clip(terrain.at(terrain.mud, x + ragged, y + ragged) * 1.5 - 0.25, 0, 1).astype(np.float32)
-        color = mix(_gravel(p), _road(p), road)
-        return mix(color * _tracks(p, terrain, x, y)[:, None], _mud(p), mud)
+        color = np.zeros_like(p.a)
+        # Each kind of ground is worked out only where it shows.
+        for weight, kind in (((1 - road) * (1 - mud), _gravel), (road * (1 - mud), _road), (mud, _mud)):
+            rows = np.flatnonzero(weight > 0.01)
+            if len(rows):
+                color[rows] += weight[rows, None] * kind(p.at(rows))
+        across = terrain.at(terrain.across, x, y).astype(np.float32)
+        rows = np.flatnonzero((across < 5) & (p.footprint < 0.6) & (mud < 0.99))
+        if len(rows):
+            along = terrain.at(terrain.along, x[rows], y[rows]).astype(np.float32)
+            prints = _tracks(p.at(rows), across[rows], along)
+            color[rows] *= (1 - (1 - prints) * (1 - mud[rows]))[:, None]
+        return color
 
     return {**PATTERNS, "ground": ground, "rock_face": rock_face, "rubble": rubble, "tyre": tyre, "hazard": hazard}
 
@@ -26,12 +37,10 @@ def _shift(p):
     return (p.seed % np.uint32(977)).astype(np.float32) * np.float32(0.37)
 
 
-def _tracks(p, terrain, x, y):
+def _tracks(p, across, along):
     """Darker prints of tyres along the roads, with lugs, worn off in places."""
-    across = terrain.at(terrain.across, x, y).astype(np.float32)
-    along = terrain.at(terrain.along, x, y).astype(np.float32)
     wander = 0.5 * fbm(along * 0.2, across * 0, p.seed + 20, 1.0, 2, p.footprint * 0)
-    total = np.zeros(len(x), np.float32)
+    total = np.zeros(len(across), np.float32)
     for lane, half in ((0.95, 0.22), (1.75, 0.30), (2.9, 0.26), (3.6, 0.2)):
         inside = np.clip((half - np.abs(across - lane - wander)) / 0.06, 0, 1)
         lugs = line(along + 0.6 * across, 0.19, 0.075, p.footprint)
@@ -64,10 +73,13 @@ def _road(p):
     """Packed dust with tracks and fine stones."""
     streak = 1.5 * fbm(p.u, p.v, p.seed + 7, 4.4, 7, p.footprint, gain=0.66)
     grit = fbm(p.u, p.v, p.seed + 8, 0.05, 3, p.footprint, gain=0.8)
-    first, _, own = worley(p.u / 0.22, p.v / 0.22, p.seed + np.uint32(9))
-    pebble = ((first < 0.16) & (own < 0.3)) * fade(p.footprint, 0.07)
+    own, pebble = np.zeros(len(p.u), np.float32), np.zeros(len(p.u), np.float32)
+    near = np.flatnonzero(p.footprint < 0.07)
+    if len(near):
+        first, _, own[near] = worley(p.u[near] / 0.22, p.v[near] / 0.22, p.seed[near] + np.uint32(9))
+        pebble[near] = ((first < 0.16) & (own[near] < 0.3)) * fade(p.footprint[near], 0.07)
     color = (p.a * 1.12) * (1 + 0.22 * streak + 0.22 * grit)[:, None]
-    return mix(color, p.b * (0.6 + own)[:, None], pebble.astype(np.float32))
+    return mix(color, p.b * (0.6 + own)[:, None], pebble)
 
 
 def _mud(p):
@@ -86,10 +98,15 @@ def rock_face(p):
     warp = 0.45 * fbm(p.u, p.v, p.seed + 8, 1.1, 4, p.footprint)
     first, second, own = worley(p.u / 1.5 + warp, (p.v + bend) / 0.5 - warp, p.seed + np.uint32(2))
     crack = np.clip(1 - (second - first) * 11, 0, 1) * fade(p.footprint, 0.1) * (own > 0.35)
-    small, small2, own2 = worley(p.u / 0.26 + warp, p.v / 0.13 + warp, p.seed + np.uint32(5))
-    chip = np.clip(1 - (small2 - small) * 7, 0, 1) * fade(p.footprint, 0.06)
+    chip, own2 = np.zeros(len(p.u), np.float32), np.full(len(p.u), 0.5, np.float32)
+    near = np.flatnonzero(p.footprint < 0.06)
+    if len(near):
+        u, v = p.u[near] / 0.26 + warp[near], p.v[near] / 0.13 + warp[near]
+        small, small2, mine = worley(u, v, p.seed[near] + np.uint32(5))
+        seen = fade(p.footprint[near], 0.06)
+        chip[near], own2[near] = np.clip(1 - (small2 - small) * 7, 0, 1) * seen, 0.5 + (mine - 0.5) * seen
     stain = np.clip(fbm(p.u, p.v * 0.25, p.seed + 6, 1.8, 4, p.footprint) * 1.8, 0, 1)
-    tone = (0.85 + 0.3 * own) * (0.85 + 0.3 * own2) * relief(p, 0.6, 6, 0.9) * relief(p, 0.04, 2, 0.4, 2.0)
+    tone = (0.85 + 0.3 * own) * (0.85 + 0.3 * own2) * relief(p, 0.6, 5, 0.9) * relief(p, 0.04, 2, 0.4, 2.0)
     color = mix(p.a, p.b, np.clip(0.5 + 1.3 * layer, 0, 1)) * tone[:, None]
     color = mix(color, color * np.float32([[0.75, 0.6, 0.5]]), stain)
     return color * (1 - 0.4 * crack - 0.3 * chip)[:, None]

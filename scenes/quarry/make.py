@@ -238,7 +238,7 @@ def world(seed):
         occupancy=grid,
         nav_map=drive_map(model, terrain),
         fov_deg=82.0,
-        luxel=0.14,
+        luxel=0.17,
         truth_every=45,
         sky_radius=220.0,
         depth_unit=0.005,
