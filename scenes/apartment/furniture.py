@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import clothes
 import clutter
 
 
@@ -244,9 +245,9 @@ def shoe_rack(b, looks, w=0.8, d=0.3):
         b.box((-w / 2, 0, 1.66), (w / 2, 0.02, 1.76), wood)
     for z in (0.138, 0.338):
         for x in np.arange(-w / 2 + 0.08, w / 2 - 0.2, 0.25):
-            clutter.shoes(b, looks, x, 0.05, z)
+            clothes.shoes(b, looks, x, 0.05, z)
     for x in np.arange(-w / 2 + 0.12, w / 2, 0.2):
         with b.part("clutter", "hook"):
             b.rod((x, 0.02, 1.7), (x, 0.08, 1.72), 0.008, looks.metal())
         if looks.rng.random() < 0.8:
-            clutter.coat(b, looks, x)
+            clothes.coat(b, looks, x)

@@ -14,12 +14,14 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
 import machines
+import things
 from _worldgen.finish import Finish
 from _worldgen.options import parse
 from _worldgen.produce import World, produce
 from _worldgen.shapes import Builder
 from _worldgen.walk import camera, film
 from grounds import with_ground
+from paint import Paint
 from sky import view
 from terrain import BOTTOM, SIZE, build_ground, make_terrain
 from truth import drive_map, pit_grid
@@ -53,7 +55,7 @@ class Site:
     """The pit while it is being filled: knows the drive and what stands where."""
 
     def __init__(self, builder, terrain, path, rng):
-        self.b, self.terrain, self.rng, self.paint = builder, terrain, rng, machines.Paint(rng)
+        self.b, self.terrain, self.rng, self.paint = builder, terrain, rng, Paint(rng)
         self.path, self.tree, self.taken = path, cKDTree(path), []
         self.slope = terrain.slope()
 
@@ -108,11 +110,11 @@ def fill(site):
     site.scatter(m.container, 2, 3.3, near=22)
     site.scatter(m.light_tower, 4, 1.2, near=12)
     _lines(site)
-    site.scatter(m.sign, 8, 0.8, near=7)
-    site.scatter(m.tyres, 10, 0.9, near=9)
-    site.scatter(m.barrel, 12, 0.4, near=9)
-    site.scatter(m.person, 14, 0.4, near=11)
-    site.scatter(m.cone, 16, 0.3, near=6)
+    site.scatter(things.sign, 8, 0.8, near=7)
+    site.scatter(things.tyres, 10, 0.9, near=9)
+    site.scatter(things.barrel, 12, 0.4, near=9)
+    site.scatter(things.person, 14, 0.4, near=11)
+    site.scatter(things.cone, 16, 0.3, near=6)
     for low, high, count, near in (
         (0.9, 1.9, 26, 26),
         (0.35, 0.9, 120, 18),
@@ -121,14 +123,14 @@ def fill(site):
     ):
         for _ in range(count):
             size = float(rng.uniform(low, high))
-            site.scatter(lambda b, p, size=size: m.boulder(b, p, size), 1, size * 0.9, near, 0.7, 40)
+            site.scatter(lambda b, p, size=size: things.boulder(b, p, size), 1, size * 0.9, near, 0.7, 40)
     _piles(site)
 
 
 def _lines(site):
     """Rows of cones and of barriers beside the drive."""
     path = site.path
-    for make, gap, count, aside, radius in ((machines.cone, 3.0, 12, 3.3, 0.3), (machines.barrier, 2.15, 11, 4.0, 1.0)):
+    for make, gap, count, aside, radius in ((things.cone, 3.0, 12, 3.3, 0.3), (things.barrier, 2.15, 11, 4.0, 1.0)):
         for _ in range(3):
             start, side = int(site.rng.integers(len(path) - count * gap * 10 - 20)), site.rng.choice([-1, 1])
             for k in range(count):
@@ -158,12 +160,12 @@ def _piles(site):
 
         def heap(b, paint, half=half):
             with b.part("rock", "heap"):
-                machines._heap(b, paint, (0, 0, -0.3), (half[0], half[1], 1.7))
+                things.heap(b, paint, (0, 0, -0.3), (half[0], half[1], 1.7))
             for _ in range(22):
                 spread, turn = np.sqrt(paint.rng.uniform(0.05, 1)), paint.rng.uniform(0, 2 * np.pi)
                 at = spread * half * np.array([np.cos(turn), np.sin(turn)])
                 with b.place(at[0], at[1], 1.3 * (1 - spread**1.5), paint.rng.uniform(0, 6)):
-                    machines.boulder(b, paint, paint.rng.uniform(0.15, 0.5))
+                    things.boulder(b, paint, paint.rng.uniform(0.15, 0.5))
 
         site.stand(heap, float(x), float(y), 3.2)
 
