@@ -23,21 +23,49 @@ def relief(p, wavelength, octaves, strength, offset=0.0):
 
 
 def plaster(p):
-    """Painted plaster: roller grain, faint stains, a trowel's sweep."""
-    tone = (
-        1
-        + 0.035 * fbm(p.u, p.v, p.seed, 1.1, 3, p.footprint)
-        + 0.02 * fbm(p.u, p.v * 4, p.seed + 5, 0.11, 2, p.footprint)
-    )
+    """Rough-cast plaster: roller grain, grains of sand, faint stains, a trowel's sweep."""
+    tone = 1 + 0.04 * fbm(p.u, p.v, p.seed, 1.1, 3, p.footprint)
+    tone += 0.05 * fbm(p.u, p.v * 3, p.seed + 5, 0.16, 4, p.footprint)
     scuffs = np.clip(fbm(p.u, p.v * 2, p.seed + 9, 0.35, 4, p.footprint) - 0.38, 0, 1) * 0.35
-    return p.a * (tone * relief(p, 0.011, 3, 0.16) - scuffs)[:, None]
+    return p.a * (tone * relief(p, 0.034, 4, 0.5) * _specks(p, 0.03, 0.2) - scuffs)[:, None]
+
+
+def _specks(p, size, strength):
+    """Scattered spots, darker and lighter than what is around them."""
+    spots = np.ones(len(p.u), np.float32)
+    near = np.flatnonzero(p.footprint < size * 0.5)
+    if len(near):
+        first, _, own = worley(p.u[near] / size, p.v[near] / size, p.seed[near] + np.uint32(31))
+        spot = np.clip((0.12 + 0.22 * own - first) * 9, 0, 1) * fade(p.footprint[near], size * 0.5)
+        spots[near] += strength * spot * np.where(own > 0.45, 1, -1.2)
+    return spots
 
 
 def paint(p):
-    """Smooth paint with wear."""
-    tone = 1 + 0.03 * fbm(p.u, p.v, p.seed, 0.4, 4, p.footprint)
-    wear = np.clip(fbm(p.u, p.v, p.seed + 3, 0.09, 4, p.footprint) - 0.45, 0, 1)
+    """Paint on wood or metal: brush strokes along u, knots that show through, scratches, wear."""
+    strokes = fbm(p.u * 0.08, p.v, p.seed + 1, 0.008, 3, p.footprint)
+    cloud = fbm(p.u, p.v, p.seed, 0.3, 5, p.footprint)
+    knots = np.clip(fbm(p.u * 0.35, p.v, p.seed + 7, 0.07, 4, p.footprint) - 0.3, 0, 1)
+    scratch = np.clip(1 - np.abs(fbm(p.u, p.v, p.seed + 4, 0.16, 3, p.footprint)) * 60, 0, 1)
+    tone = (1 + 0.12 * strokes + 0.09 * cloud - 0.35 * knots - 0.12 * scratch) * _specks(p, 0.05, 0.1)
+    wear = np.clip(fbm(p.u, p.v, p.seed + 3, 0.09, 4, p.footprint) - 0.4, 0, 1)
     return mix(p.a * tone[:, None], p.b, wear)
+
+
+def wallpaper(p):
+    """Printed paper: scattered flowers and leaves in colour b on colour a, no two alike; scale is their distance."""
+    first, second, own = worley(p.u / p.scale, p.v / p.scale, p.seed)
+    turn = own * np.float32(40)
+    wave = np.sin(p.u / p.scale * 5 + turn) * np.cos(p.v / p.scale * 5 - turn)
+    petals = 0.24 + 0.1 * np.cos(turn + 6 * wave) + 0.12 * own
+    flower = np.clip((petals - first) * 14, 0, 1) * fade(p.footprint, p.scale * 0.3)
+    heart = np.clip((0.09 - first) * 25, 0, 1) * fade(p.footprint, p.scale * 0.1)
+    stem = np.clip(1 - np.abs(fbm(p.u, p.v, p.seed + 2, p.scale.max() * 1.6, 2, p.footprint)) * 26, 0, 1)
+    vein = np.clip(1 - (second - first) * 12, 0, 1) * 0.25 * fade(p.footprint, p.scale * 0.2)
+    color = mix(p.a, p.b * (0.75 + 0.6 * own)[:, None], np.clip(0.8 * flower + 0.55 * stem + vein, 0, 1))
+    color = mix(color, p.b[:, [2, 0, 1]] * 1.2, heart)
+    paper = 1 + 0.05 * fbm(p.u, p.v, p.seed + 5, 0.4, 3, p.footprint)
+    return color * (paper * relief(p, 0.006, 2, 0.15))[:, None]
 
 
 def grain(p, u, v, seed):
@@ -316,6 +344,7 @@ PATTERNS = {
     for function in (
         *(
             plaster,
+            wallpaper,
             paint,
             wood,
             planks,

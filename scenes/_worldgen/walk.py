@@ -100,7 +100,7 @@ class Ground:
         room = np.minimum(self.clearance[tuple(self.cells[candidates].T)], 0.7)
         for _ in range(count):
             gap = np.min([np.linalg.norm(place[candidates] - place[c], axis=1) for c in chosen], axis=0)
-            chosen.append(int(candidates[np.argmax(np.minimum(gap, 2.0) + 2 * room)]))
+            chosen.append(int(candidates[np.argmax(np.minimum(gap, 1.6) + 3 * room)]))
         return chosen[1:]
 
 
@@ -121,40 +121,59 @@ def smooth_route(ground, points, least, step=0.03, sigma=0.28):
     return gaussian_filter1d(mixed, 2.5, axis=0, mode="nearest")
 
 
-def film(points, rng, fps=15, speed=1.0, turn=0.9, height=1.5, scan=0.35, stride=1.0, tilt=-0.16, ground=None):
-    """Poses of a camera carried along points that stand 3 cm times `stride` apart.
+@dataclass(frozen=True)
+class Manner:
+    """How somebody films on the move."""
+
+    speed: float = 1.0
+    """Metres per second where nothing turns."""
+    turn: float = 0.9
+    """Fastest turning, radians per second; the walker slows down for more."""
+    scan: float = 0.35
+    """How far the view swings to the sides, radians."""
+    height: float = 1.5
+    """Metres above the ground."""
+    tilt: float = -0.16
+    """Mean pitch, radians, upwards."""
+    stride: float = 1.0
+    """How much larger than a walk the motion is: view ahead and swings are as much longer."""
+    fps: int = 15
+    """Frames per second."""
+
+
+def film(points, rng, manner=None, ground=None, outlook=None):
+    """Poses of a camera carried along points that stand 3 cm times the stride apart.
 
     Args:
-        speed: metres per second where nothing turns.
-        turn: fastest turning, radians per second; the walker slows down for more.
-        scan: how far the view swings to the sides, radians.
-        stride: how much larger than a walk the motion is: view ahead and swings are as much longer.
-        tilt: mean pitch, radians, upwards.
         ground: heights at x, y; 0 everywhere if None.
+        outlook: turns headings [n] at points [n 2] towards where there is something to see.
     """
+    m = manner or Manner()
     step = np.linalg.norm(np.diff(points, axis=0), axis=1)
     ahead = np.roll(points, -30, axis=0)
     ahead[-30:] = points[-1] + (points[-1] - points[-40])
     yaw = np.unwrap(np.arctan2(*(ahead - points).T[::-1]))
     s = np.concatenate([[0], np.cumsum(step)])
+    if outlook is not None:
+        yaw = np.unwrap(outlook(points, gaussian_filter1d(yaw, 18, mode="nearest")))
     phase = rng.uniform(0, 2 * np.pi, 4)
-    yaw += scan * (
-        0.65 * np.sin(2 * np.pi * s / (5.3 * stride) + phase[0])
-        + 0.35 * np.sin(2 * np.pi * s / (2.9 * stride) + phase[1])
+    yaw += m.scan * (
+        0.65 * np.sin(2 * np.pi * s / (5.3 * m.stride) + phase[0])
+        + 0.35 * np.sin(2 * np.pi * s / (2.9 * m.stride) + phase[1])
     )
     yaw = gaussian_filter1d(yaw, 18, mode="nearest")
-    pitch = tilt + 0.09 * np.sin(2 * np.pi * s / (4.1 * stride) + phase[2])
-    pace = np.maximum(step / speed, np.abs(np.diff(yaw)) / turn)
+    pitch = m.tilt + 0.09 * np.sin(2 * np.pi * s / (4.1 * m.stride) + phase[2])
+    pace = np.maximum(step / m.speed, np.abs(np.diff(yaw)) / m.turn)
     pace = gaussian_filter1d(pace, 10, mode="nearest")
     clock = np.concatenate([[0], np.cumsum(pace)])
-    seconds = np.arange(0, clock[-1], 1 / fps)
+    seconds = np.arange(0, clock[-1], 1 / m.fps)
     x, y, yaw, pitch = (np.interp(seconds, clock, c) for c in (points[:, 0], points[:, 1], yaw, pitch))
     sway = _sway(seconds, rng)
     side = np.stack([-np.sin(yaw), np.cos(yaw)], -1)
     x, y = np.stack([x, y], 0) + 0.012 * sway[0] * side.T
     steps = np.sin(2 * np.pi * 1.75 * seconds + phase[3])
     below = 0.0 if ground is None else gaussian_filter1d(ground(x, y), 3, mode="nearest")
-    z = below + height + 0.012 * steps + 0.01 * sway[1]
+    z = below + m.height + 0.012 * steps + 0.01 * sway[1]
     poses = np.stack(
         [
             camera(*row)
@@ -164,6 +183,24 @@ def film(points, rng, fps=15, speed=1.0, turn=0.9, height=1.5, scan=0.35, stride
         ]
     )
     return Walk(poses, seconds)
+
+
+def open_view(tracer, height):
+    """An outlook: people look where it goes on, not at the wall before their nose."""
+    offsets = np.radians(np.linspace(-75, 75, 31))
+
+    def turn(points, yaw):
+        total, weights = np.zeros(len(yaw)), np.zeros(len(yaw))
+        start = np.concatenate([points, np.full((len(points), 1), height)], axis=1)
+        for offset in offsets:
+            ray = np.stack([np.cos(yaw + offset), np.sin(yaw + offset), np.zeros(len(yaw))], -1)
+            reach = np.clip(tracer.first(start, ray).distance, 0, 5) ** 1.5
+            weight = reach * np.exp(-((offset / 0.9) ** 2))
+            total += weight * offset
+            weights += weight
+        return yaw + total / weights
+
+    return turn
 
 
 def _sway(seconds, rng):

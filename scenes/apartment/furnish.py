@@ -50,7 +50,7 @@ def living(d):
     d.on_floor(clutter.big_plant, 0.32, 2)
     d.on_floor(clutter.basket, 0.17, 2)
     d.on_wall(_shelf_on_wall(1.0, 1.75), 1.0, 1.75, 2.1, 1)
-    d.pictures(7)
+    d.pictures(10)
 
 
 def _dining(d):
@@ -164,7 +164,7 @@ def corridor(d):
         d._build(
             end, d.room.wall(end)[1] / 2, _entrance if end == d.looks.pick(("west", "east")) else _end_picture, 0.0
         )
-    d.pictures(8, ("north", "south"))
+    d.pictures(14, ("north", "south"))
 
 
 def _entrance(b, looks):

@@ -40,12 +40,16 @@ class Looks:
         return choices[int(self.rng.integers(len(choices)))]
 
     def wall(self):
-        """Painted plaster."""
-        return self._make("plaster", self.pick(WALLS))
+        """Painted plaster or printed paper."""
+        color = self.pick(WALLS)
+        if self.rng.random() < 0.5:
+            figure = self.pick([(0.24, 0.34, 0.30), (0.45, 0.25, 0.20), (0.22, 0.28, 0.42), (0.50, 0.40, 0.22)])
+            return self._make("wallpaper", color, figure, self.pick([0.11, 0.16, 0.22]))
+        return self._make("plaster", color)
 
     def white(self):
         """White lacquer, slightly worn."""
-        return self._make("paint", (0.74, 0.73, 0.70), (0.6, 0.58, 0.54))
+        return self._make("paint", (0.68, 0.67, 0.63), (0.50, 0.46, 0.40))
 
     def ceiling(self):
         """White plaster."""

@@ -17,8 +17,9 @@ import outside
 from _worldgen.options import parse
 from _worldgen.produce import World, produce
 from _worldgen.shapes import Builder
+from _worldgen.tracer import Tracer
 from _worldgen.voxels import nav_map, occupancy_grid, voxel_frame
-from _worldgen.walk import Ground, camera, film, smooth_route
+from _worldgen.walk import Ground, Manner, camera, film, open_view, smooth_route
 from furnish import furnish
 from looks import Looks
 from shell import HEIGHT, build_shell, draw_plan
@@ -90,7 +91,7 @@ def _all_reached(plan, ground, least=1.4):
     return all(_within(room)(*place.T).sum() * cell > least for room in plan.rooms)
 
 
-def tour(plan, ground, rng):
+def tour(plan, ground, tracer, rng):
     """A walk of 40 to 60 seconds through all rooms, first along one side of the corridor, then back along the other."""
     corridor = _corridor(plan)
     home = ground.nearest(*corridor.center)
@@ -98,20 +99,16 @@ def tour(plan, ground, rng):
     south = sorted((room for room in rooms if room.center[1] < corridor.center[1]), key=lambda room: room.center[0])
     north = sorted((room for room in rooms if room.center[1] > corridor.center[1]), key=lambda room: -room.center[0])
     walks = []
-    for count, speed, turn in (
-        (3, 0.9, 0.8),
-        (3, 1.05, 0.95),
-        (2, 0.95, 0.85),
-        (2, 1.1, 1.0),
-        (1, 1.0, 0.9),
-        (1, 1.2, 1.1),
-    ):
+    paces = ((3, 0.9, 0.7), (2, 0.9, 0.7), (2, 1.0, 0.8), (1, 0.9, 0.7), (1, 1.1, 0.8), (1, 1.3, 1.0))
+    for count, speed, turn in paces:
         stops = []
         for room in south + north:
             stops += ground.far_points(home, _within(room), count if room.kind != "bathroom" else 1)
         legs = [ground.route(a, b) for a, b in itertools.pairwise(stops)]
         points = smooth_route(ground, np.concatenate(legs), BODY - 0.04)
-        walks.append(film(points, np.random.default_rng(rng.integers(2**32)), speed=speed, turn=turn))
+        way = np.random.default_rng(rng.integers(2**32))
+        manner = Manner(speed, turn, scan=0.25)
+        walks.append(film(points, way, manner, outlook=open_view(tracer, manner.height)))
         if walks[-1].seconds[-1] <= 59:
             break
     return walks[-1]
@@ -170,7 +167,7 @@ def world(seed):
         sky=outside.view,
         lights=windows + lamps,
         sun=sunlight(plan, rng),
-        walk=tour(plan, ground, rng),
+        walk=tour(plan, ground, Tracer(model), rng),
         viewpoints=viewpoints(ground, rng),
         off_path=beside(ground),
         occupancy=grid,

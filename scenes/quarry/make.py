@@ -19,7 +19,7 @@ from _worldgen.finish import Finish
 from _worldgen.options import parse
 from _worldgen.produce import World, produce
 from _worldgen.shapes import Builder
-from _worldgen.walk import camera, film
+from _worldgen.walk import Manner, camera, film
 from grounds import with_ground
 from paint import Paint
 from sky import view
@@ -218,7 +218,8 @@ def world(seed):
     azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 0.85)
     sun = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
     speed = 0.1 * len(path) / 47
-    walk = film(path, rng, speed=speed, turn=0.5, height=2.4, scan=0.28, stride=4.5, tilt=-0.07, ground=terrain.z)
+    manner = Manner(speed, 0.5, scan=0.28, height=2.4, tilt=-0.07, stride=4.5)
+    walk = film(path, rng, manner, ground=terrain.z)
     grid = pit_grid(model, VOXEL)
     facts = {
         "generator": "scenes/quarry/make.py",
