@@ -37,8 +37,17 @@ def sees_inner_side(tracer, points: np.ndarray, rng: np.random.Generator, rays: 
     for _ in range(rays):
         ray = directions(rng, len(points))
         hits = tracer.first(points, ray)
-        inner |= (hits.quad >= 0) & ((tracer.face_normals[hits.quad] * ray).sum(axis=1) > 0)
+        inner |= (hits.quad >= 0) & ((triangle_normals(tracer.model, hits) * ray).sum(axis=1) > 0)
     return inner
+
+
+def triangle_normals(model, hits) -> np.ndarray:
+    """Normals of the triangles that were hit: a bent quad has two."""
+    corners = model.corners[hits.quad]
+    first = hits.st[:, 0] >= hits.st[:, 1]
+    third = np.where(first[:, None], corners[:, 1], corners[:, 2])
+    fourth = np.where(first[:, None], corners[:, 2], corners[:, 3])
+    return np.cross(third - corners[:, 0], fourth - corners[:, 0])
 
 
 def crosses_surface(tracer, centers: np.ndarray, size: float) -> np.ndarray:
