@@ -11,7 +11,7 @@ INDEX := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 
 demo: $(VENV)/installed
 	$(BIN)/python scenes/box_room/make.py --out out/box_room.ply
-	$(BIN)/splatsim render out/box_room.ply --out out/box_room.mp4 --overwrite
+	$(BIN)/splatsim render out/box_room.ply --out out/box_room.mp4 --path inside --overwrite
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow"

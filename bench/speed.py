@@ -76,23 +76,21 @@ def print_scene(name: str, rows: dict[str, Row], threads: int) -> None:
     """The stages side by side, as milliseconds and as ratios to our fastest."""
     fast, single = rows[f"avx2 {threads}"], rows["avx2 1"]
     header = ["ms", f"AVX2 ×{threads}", "AVX2 ×1", "scalar ×1", f"torch ×{threads}"]
-    header += ["threads", "AVX2/scalar", "us/torch"]
+    header += ["one thread / two", "scalar / AVX2", "torch / ours"]
     lines: list[list[object]] = []
     for stage in STAGES:
         torch_ms = rows["reference"].get(stage)
         scalar = rows["scalar 1"][stage]
-        lines.append(
-            [STAGE_NAMES[stage], fast[stage], single[stage], scalar, torch_ms]
-            + [f"{single[stage] / fast[stage]:.2f}×", f"{scalar / single[stage]:.1f}×"]
-            + [None if torch_ms is None else f"{torch_ms / fast[stage]:.0f}×"]
-        )
-    title = (
-        f"{name}: {fast['n']:,} Gaussians, {fast['visible']:,} visible, {fast['width']}×{fast['height']}, SH degree 3"
-    )
-    table(title, header, lines)
-    print(
-        f"\n{fast['pairs'] / 1e6:.1f} M (Gaussian, pixel) pairs contribute; {fast['vectors'] * 8 / 1e6:.1f} M are visited."
-    )
+        ratios = [
+            f"{single[stage] / fast[stage]:.2f}×",
+            None if scalar is None else f"{scalar / single[stage]:.1f}×",
+            None if torch_ms is None else f"{torch_ms / fast[stage]:.0f}×",
+        ]
+        lines.append([STAGE_NAMES[stage], fast[stage], single[stage], scalar, torch_ms, *ratios])
+    size = f"{fast['n']:,} Gaussians, {fast['visible']:,} visible, {fast['width']}×{fast['height']}, SH degree 3"
+    table(f"{name}: {size}", header, lines)
+    visited = fast["vectors"] * 8 / 1e6
+    print(f"\n{fast['pairs'] / 1e6:.1f} M (Gaussian, pixel) pairs contribute; {visited:.1f} M are visited.")
 
 
 def print_ceiling(machine: Row, rows: dict[str, Row]) -> None:
@@ -100,14 +98,14 @@ def print_ceiling(machine: Row, rows: dict[str, Row]) -> None:
     single = rows["avx2 1"]
     ceiling = machine["gflops"]
     lines: list[list[object]] = []
-    # Vector operations for each visited block of 8 pixels, counted in rasterize.cpp: one could at best issue two a cycle.
+    # Vector operations for each visited block of 8 pixels, counted in rasterize.cpp; at best two of them a cycle.
     for stage, operations in (("forward", 29), ("backward", 57)):
         spent = single[stage] * 1e-3 * ceiling
         needed = single["vectors"] * operations * 16e-9
         lines.append([stage, spent, needed, f"{needed / spent:.0%}"])
     header = ["one thread, GFLOP", "core-seconds × FMA ceiling", "operations of visited blocks", "of the ceiling"]
-    title = f"Distance to the machine: {ceiling:.0f} GFLOP/s FMA and {machine['copy_gbs']:.0f} GB/s copy on one core"
-    table(title, header, lines)
+    limits = f"{ceiling:.0f} GFLOP/s FMA and {machine['copy_gbs']:.0f} GB/s copy on one core"
+    table(f"Distance to the machine: {limits}", header, lines)
 
 
 def measure_scaling(threads: int, quick: bool) -> list[Row]:
@@ -128,17 +126,16 @@ def print_scaling(rows: list[Row], reference: Row) -> None:
     lines: list[list[object]] = []
     for r in rows:
         both = r["forward"] + r["backward"]
-        lines.append(
-            [r["n"], f"{r['width']}×{r['height']}", r["pairs"] / 1e6, r["forward"], r["backward"], r["step"]]
-            + [r["pairs"] / both / 1e3, f"{both * 1e6 / r['pairs']:.2f}", r["peak_mib"]]
-        )
+        times = [r["forward"], r["backward"], r["step"]]
+        rates = [r["pairs"] / both / 1e3, f"{both * 1e6 / r['pairs']:.2f}"]
+        lines.append([r["n"], f"{r['width']}×{r['height']}", r["pairs"] / 1e6, *times, *rates, r["peak_mib"]])
     table(f"Generated scenes, median radius 4 px, AVX2 ×{rows[0]['threads']}, ms", header, lines)
     same = next(r for r in rows if r["n"] == reference["n"] and r["size"] == reference["size"])
     ratio = (reference["forward"] + reference["backward"]) / (
         sum(same[k] for k in ("project", "forward", "backward", "project_backward"))
     )
     print(
-        f"\nThe torch reference on {reference['n']:,} Gaussians at {reference['size']}: {ratio:.0f}× our time, both ways."
+        f"\nThe torch reference on {reference['n']:,} of them at {reference['size']}: {ratio:.0f}× our time, both ways."
     )
 
 
@@ -182,11 +179,9 @@ def main() -> None:
     print(f"{machine['cpu']}, {os.cpu_count()} cores, torch {machine['torch']}, {machine['date']}")
     garden = machine["garden"]
     scenes = {"garden": measure_scene("garden", threads)} if garden else {}
-    scenes["cloud"] = {}
     if garden:
         print_scene("Garden (gsplat's test scene, cropped)", scenes["garden"], threads)
     scenes["box"] = measure_scene("box", threads)
-    del scenes["cloud"]
     print_scene("Generated box of random Gaussians", scenes["box"], threads)
     judged = scenes["garden" if garden else "box"]
     print_ceiling(machine, judged)

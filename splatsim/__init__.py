@@ -1,7 +1,10 @@
 """Footage to simulator: scenes and people as 3D Gaussians, rendered and fitted on a CPU or a GPU."""
 
+from splatsim import fitting as fitting
 from splatsim.cameras import Cameras as Cameras
 from splatsim.cameras import Rig as Rig
+from splatsim.formats import load_gaussians as load_gaussians
+from splatsim.formats import save_gaussians as save_gaussians
 from splatsim.gaussians import Gaussians as Gaussians
 from splatsim.rendering import Render as Render
 from splatsim.rendering import Surface as Surface

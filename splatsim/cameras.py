@@ -66,15 +66,19 @@ class Cameras(TensorDataclass):
     @classmethod
     def look_at(
         cls,
-        eye: Sequence[float] | Float[Tensor, "c 3"],
-        target: Sequence[float] | Float[Tensor, "c 3"],
+        eye: Sequence[float] | Sequence[Sequence[float]] | Tensor,
+        target: Sequence[float] | Sequence[Sequence[float]] | Tensor,
         *,
         fov_deg: float,
         width: int,
         height: int,
         up: Sequence[float] = (0.0, 0.0, 1.0),
     ) -> "Cameras":
-        """Pinhole cameras at `eye` that look at `target`; `fov_deg` is the horizontal field of view.
+        """Pinhole cameras at `eye` that look at `target`, each one point or one for each camera, metres.
+
+        Args:
+            fov_deg: The horizontal field of view.
+            up: What is up in the image.
 
         Raises:
             ValueError: the field of view is not within (0, 180), or eye, target and up fix no orientation.

@@ -1,8 +1,10 @@
 """Scenes and back ends that several tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 
@@ -21,6 +23,14 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         pytest.skip(f"this processor has no {request.param}")
     monkeypatch.setattr(native, "instruction_sets", lambda: [request.param])
     return "cpu"
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """As for a user: annotations are not run, so that wrong arguments reach splatsim's own checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from splatsim import native
 
@@ -32,7 +33,9 @@ def photometric_loss(
 
 
 def ssim(images: Float[Tensor, "*c h w 3"], targets: Float[Tensor, "*c h w 3"]) -> Float[Tensor, ""]:
-    """Mean structural similarity (Wang et al. 2004): 11 × 11 Gaussian window, sigma 1.5, zero padding, values in [0, 1].
+    """Mean structural similarity of values in [0, 1] (Wang et al. 2004).
+
+    The window is a Gaussian of 11 × 11 pixels with sigma 1.5; the images are padded with zeros.
 
     Raises:
         ValueError: the shapes differ, or are not images with three channels.
@@ -57,7 +60,7 @@ class _Photometric(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, targets: Tensor, ssim_weight: float) -> Tensor:
         picture, target = images.detach().contiguous(), targets.detach().contiguous()
-        gradient = torch.empty_like(picture) if ctx.needs_input_grad[0] else None
+        gradient = native.empty(*picture.shape) if ctx.needs_input_grad[0] else None
         count = picture.numel()
         size = picture.shape[-3:]
         total = 0.0
@@ -75,9 +78,11 @@ class _Photometric(torch.autograd.Function):
         return torch.tensor(ssim_weight + total / count)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grads[0], None, None
+        # Most often the loss is what backward() was called on: no need to scale by 1.
+        return (gradient if float(grads[0]) == 1.0 else gradient * grads[0]), None, None
 
 
 def _ssim_map(images: Tensor, targets: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The native kernels, written once and compiled for several instruction sets. Nothing here is public."""
 
 import torch
+from torch import Tensor
 
 from splatsim.native import _ext
 
@@ -22,3 +23,12 @@ def kernels(instruction_set: str | None = None) -> Kernels:
 def threads() -> int:
     """As many threads as torch uses: `torch.set_num_threads` rules both."""
     return torch.get_num_threads()
+
+
+def empty(*shape: int) -> Tensor:
+    """An uninitialised float32 tensor, from memory that the last frames gave back.
+
+    Large tensors from torch's own allocator come as fresh pages, each of which the system must clear at first touch;
+    in a training step that costs as much as a stage of it.
+    """
+    return _ext.empty(list(shape))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from splatsim import native
 from splatsim.cameras import Cameras
@@ -33,15 +34,15 @@ def rasterize(
             )
     plan = Plan(cameras, antialiased, depths)
     g = gaussians
-    image, alphas, features = _Rasterize.apply(
+    colors, alphas, depth_sums, features = _Rasterize.apply(
         plan, g.means, g.quats, g.scales, g.opacities, g.sh, g.features, cameras.viewmats, background
     )
     visible = torch.empty(len(cameras), len(gaussians), dtype=torch.bool)
     for frame, row in zip(plan.frames, visible, strict=True):
         frame.mark_visible(row)
-    if not any(tensor.requires_grad for tensor in (image, alphas)):
+    if not colors.requires_grad:
         plan.frames.clear()
-    return Raster(image[..., :3], alphas, image[..., 3] if depths else None, features, visible)
+    return Raster(colors, alphas, depth_sums, features, visible)
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Plan:
 
 
 class _Rasterize(torch.autograd.Function):
-    """(Gaussians, viewmats, background) → (colour and depth, alpha, features)."""
+    """(Gaussians, viewmats, background) → (colours, alphas, depth sums, features)."""
 
     @staticmethod
     def forward(
@@ -93,13 +94,13 @@ class _Rasterize(torch.autograd.Function):
         features: Tensor | None,
         viewmats: Tensor,
         background: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         fields = [tensor.detach().contiguous() for tensor in (means, quats, scales, opacities, sh)]
         values = None if features is None else features.detach().contiguous()
         views = viewmats.detach()
         size = (len(views), plan.cameras.height, plan.cameras.width)
-        image, alphas = torch.empty(*size, plan.channels), torch.empty(size)
-        pictures = None if values is None else torch.empty(*size, values.shape[1])
+        image, alphas = native.empty(*size, plan.channels), native.empty(*size)
+        pictures = None if values is None else native.empty(*size, values.shape[1])
         behind = torch.nn.functional.pad(background.detach(), (0, plan.channels - 3)).contiguous()
         for c, view in enumerate(views):
             frame = plan.project(fields, view, plan.cameras.Ks[c].detach())
@@ -109,20 +110,24 @@ class _Rasterize(torch.autograd.Function):
                 for first, count in _passes(values.shape[1]):
                     plan.kernels.rasterize(frame, values, first, count, None, pictures[c], None, threads=plan.threads)
         ctx.plan = plan
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*fields, values, views, image, alphas, pictures)
-        return image, alphas, pictures
+        if not plan.depths:
+            return image, alphas, None, pictures
+        return image[..., :3], alphas, image[..., 3], pictures
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
         *fields, values, views, image, alphas, pictures = ctx.saved_tensors
-        d_image = torch.zeros_like(image) if grads[0] is None else grads[0].contiguous()
+        d_image = _join(grads[0], grads[2], image)
         d_alphas = None if grads[1] is None else grads[1].contiguous()
-        d_pictures = None if grads[2] is None else grads[2].contiguous()
-        d_fields = [torch.empty_like(tensor) for tensor in fields]
+        d_pictures = None if grads[3] is None else grads[3].contiguous()
+        d_fields = [native.empty(*tensor.shape) for tensor in fields]
         d_values = None if values is None else torch.zeros_like(values)
         d_views = torch.zeros_like(views) if ctx.needs_input_grad[7] else None
-        moments, d_colors = torch.empty(len(fields[0]), 6), torch.empty(len(fields[0]), 4)
+        moments, d_colors = native.empty(len(fields[0]), 6), native.empty(len(fields[0]), 4)
         for c, frame in enumerate(plan.frames):
             plan.kernels.rasterize_backward(
                 frame,
@@ -138,8 +143,6 @@ class _Rasterize(torch.autograd.Function):
                 False,
                 threads=plan.threads,
             )
-            if not plan.depths:
-                d_colors[:, 3] = 0
             if d_pictures is not None:
                 for first, count in _passes(values.shape[1]):
                     plan.kernels.rasterize_backward(
@@ -164,6 +167,18 @@ class _Rasterize(torch.autograd.Function):
             d_fields = [torch.zeros_like(tensor) for tensor in fields]
         d_background = (d_image[..., :3] * (1 - alphas)[..., None]).sum((1, 2)) if ctx.needs_input_grad[8] else None
         return None, *d_fields, d_values, d_views, d_background
+
+
+def _join(d_colors: Tensor | None, d_depths: Tensor | None, image: Tensor) -> Tensor:
+    """The gradient to the picture with all channels of the first pass."""
+    if d_colors is not None and d_colors.shape == image.shape:
+        return d_colors.contiguous()
+    d_image = torch.zeros_like(image)
+    if d_colors is not None:
+        d_image[..., :3] = d_colors
+    if d_depths is not None:
+        d_image[..., 3] = d_depths
+    return d_image
 
 
 def _passes(channels: int) -> list[tuple[int, int]]:

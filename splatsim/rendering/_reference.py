@@ -42,7 +42,6 @@ def rasterize(
     gaussians: Gaussians, cameras: Cameras, background: Float[Tensor, "c 3"], *, antialiased: bool, depths: bool
 ) -> Raster:
     """Composite colour, depth and features of the Gaussians, for each camera."""
-    width = 0 if gaussians.features is None else gaussians.features.shape[1]
     images, alphas, visible = [], [], []
     for camera in range(len(cameras)):
         splats, seen = project(gaussians, cameras[camera], antialiased)
@@ -55,7 +54,7 @@ def rasterize(
         colors=image[..., :3] + (1 - alpha)[..., None] * background[:, None, None],
         alphas=alpha,
         depth_sums=image[..., 3] if depths else None,
-        features=image[..., 4:] if width else None,
+        features=None if gaussians.features is None else image[..., 4:],
         visible=torch.stack(visible),
     )
 
@@ -120,15 +119,16 @@ def _by_tiles(splats: Splats, width: int, height: int, tile: Callable[[Splats, T
             near = splats.means2d + splats.extents >= pixels[0, 0]
             near &= splats.means2d - splats.extents <= pixels[-1, -1]
             hits = near.all(-1).nonzero()[:, 0]
-            row.append(tile(Splats(*(field[hits] for field in splats)), pixels))
+            row.append(tile(Splats(*(field.index_select(0, hits) for field in splats)), pixels))
         rows.append(torch.cat(row, dim=1))
     return torch.cat(rows)
 
 
 def _alphas(splats: Splats, pixels: Float[Tensor, "h w 2"]) -> Float[Tensor, "h w m"]:
     """What each splat hides at each pixel (eq. 2 of Kerbl et al.)."""
-    offsets = pixels[:, :, None] - splats.means2d
-    sigmas = torch.einsum("hwmi,mij,hwmj->hwm", offsets, splats.conics, offsets) / 2
+    dx, dy = (pixels[:, :, None] - splats.means2d).unbind(-1)
+    a, b, c = splats.conics[:, 0, 0], splats.conics[:, 0, 1], splats.conics[:, 1, 1]
+    sigmas = (a * dx**2 + c * dy**2) / 2 + b * dx * dy
     alphas = (splats.opacities * (-sigmas).exp()).clamp_max(MAX_ALPHA)
     return torch.where(alphas >= MIN_ALPHA, alphas, 0)
 

@@ -116,12 +116,14 @@ def check_inputs(gaussians: Gaussians, cameras: Cameras) -> None:
 
     Raises:
         TypeError: they are something else.
-        ValueError: devices differ, or a camera matrix is not finite or has no focal length.
+        ValueError: there is no camera, devices differ, or a camera matrix is not finite or has no focal length.
     """
     if not isinstance(gaussians, Gaussians):
         raise TypeError(f"render got gaussians of type {type(gaussians).__name__}; expected splatsim.Gaussians.")
     if not isinstance(cameras, Cameras):
         raise TypeError(f"render got cameras of type {type(cameras).__name__}; expected splatsim.Cameras.")
+    if len(cameras) == 0:
+        raise ValueError("render got cameras with no camera in them; expected at least one.")
     if gaussians.means.device != cameras.viewmats.device:
         raise ValueError(
             f"render got Gaussians on {gaussians.means.device} and cameras on {cameras.viewmats.device}; "

@@ -68,7 +68,7 @@ def low_degree() -> tuple[Gaussians, Cameras]:
 
 
 def single_pixel() -> tuple[Gaussians, Cameras]:
-    return random_gaussians(50, seed=10, k=1), cameras_around(1, 1)
+    return random_gaussians(30, seed=10, k=1, smallest=0.5, largest=3.0), cameras_around(1, 1)
 
 
 SCENES = [
@@ -96,7 +96,7 @@ def test_values_and_gradients(scene, model: str, antialiased: bool, backend: str
         cameras = cameras.replace(Ks=Ks, model="ortho")
     background = torch.rand(len(cameras), 3, generator=torch.Generator().manual_seed(20))
     keep = ~near_a_cutoff(gaussians, cameras, antialiased)
-    assert keep.float().mean() > 0.5
+    assert keep.float().mean() >= 0.5
 
     expected, expected_grads = run(
         gaussians.to(torch.float64), cameras.to(torch.float64), background, antialiased, keep
@@ -110,9 +110,8 @@ def test_values_and_gradients(scene, model: str, antialiased: bool, backend: str
             continue
         mask = keep[..., None].expand_as(want) if want.ndim == 4 else keep
         scale = max(1.0, float(want.abs().max()))  # depths reach many metres in double precision too
-        torch.testing.assert_close(
-            have.cpu().double()[mask], want[mask], atol=1e-4 * scale, rtol=0, msg=lambda m: f"{name}: {m}"
-        )
+        error = float((have.cpu().double() - want).abs()[mask].max())
+        assert error <= 1e-4 * scale, f"{name}: {error}"
     for name, want in expected_grads.items():
         error = float((actual_grads[name].cpu().double() - want).norm())
         assert error <= 1e-3 * float(want.norm()) + 1e-9, f"gradient to {name}: {error} of {float(want.norm())}"
@@ -208,3 +207,43 @@ def test_without_depths_the_rest_is_the_same(backend: str) -> None:
     for field in dataclasses.fields(Render):
         if field.name not in ("depths", "features"):
             assert torch.equal(getattr(without, field.name), getattr(with_depths, field.name))
+
+
+def test_only_some_inputs_have_gradients() -> None:
+    """Poses alone, features alone, and views that are not contiguous."""
+    gaussians, cameras = random_gaussians(50, features=2), cameras_around(20, 16)
+    viewmats = cameras.viewmats.clone().requires_grad_()
+    render(gaussians, cameras.replace(viewmats=viewmats)).depths.sum().backward()
+    assert viewmats.grad.any()
+    features = torch.randn(50, 3).requires_grad_()
+    render(gaussians, cameras, features=features).features.sum().backward()
+    assert features.grad.any()
+    shared = torch.tensor([1.0, 0.2, 0.0, 0.1]).requires_grad_()
+    render(gaussians.replace(quats=shared.expand(50, 4)), cameras).colors.sum().backward()
+    assert shared.grad.any()
+
+
+def test_backward_twice_through_one_render() -> None:
+    leaves = random_gaussians(50).requires_grad_()
+    loss = render(leaves, cameras_around(20, 16)).colors.sum()
+    loss.backward(retain_graph=True)
+    once = leaves.means.grad.clone()
+    loss.backward()
+    assert torch.equal(leaves.means.grad, 2 * once)
+
+
+def test_second_derivatives_are_refused() -> None:
+    leaves = random_gaussians(50).requires_grad_()
+    loss = render(leaves, cameras_around(20, 16)).colors.square().sum()
+    (gradient,) = torch.autograd.grad(loss, leaves.means, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("channels", [0, 130])
+def test_any_number_of_features(channels: int) -> None:
+    features = torch.randn(50, channels, generator=torch.Generator().manual_seed(0))
+    cameras = cameras_around(20, 16)
+    fast = render(random_gaussians(50), cameras, features=features).features
+    slow = render(random_gaussians(50), cameras, features=features, backend="reference").features
+    torch.testing.assert_close(fast, slow, atol=1e-4, rtol=0)

@@ -146,7 +146,7 @@ def everything(gaussians: Gaussians, cameras: Cameras, threads: int) -> dict[str
 
 
 def test_antialiasing_keeps_the_energy_of_tiny_gaussians() -> None:
-    """A Gaussian of a tenth of a pixel: its alpha summed over the image is the integral that it would have unblurred."""
+    """A Gaussian of a tenth of a pixel: its alpha, summed over the image, is the integral of what is not blurred."""
     sigma = 0.1
     K = torch.tensor([[[50.0, 0, 20.37], [0, 50.0, 20.61], [0, 0, 1]]])
     cameras = Cameras(torch.eye(4)[None], K, 41, 41, "ortho")

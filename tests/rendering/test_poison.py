@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from splatsim import Cameras, Gaussians, render, render_surface
 from splatsim.errors import BackendUnavailable, ResourceError
+from splatsim.transforms import rotmat_from_quat
 from tests.conftest import cameras_around, random_gaussians
 
 POISON = [math.nan, math.inf, -math.inf, 0.0, -1.0, 1e-45, 1e30, -1e30, 3e38, 1 / 255, 16.0, 32.0]
@@ -128,8 +129,10 @@ def test_fuzz(seed: int) -> None:
     K[0, [0, 1], [0, 1]] = wild(2).abs() + 1e-12
     K[0, :2, 2] = wild(2)
     model = "ortho" if seed % 2 else "pinhole"
-    cameras = Cameras.look_at(wild(1, 3), wild(1, 3) + 1e3, fov_deg=60, width=width, height=height)
-    cameras = cameras.replace(Ks=K, model=model)
+    viewmat = torch.eye(4)[None].clone()
+    viewmat[0, :3, :3] = rotmat_from_quat(torch.randn(4, generator=generator))
+    viewmat[0, :3, 3] = wild(3)
+    cameras = Cameras(viewmat, K, width, height, model)
     leaves = gaussians.requires_grad_()
     try:
         picture = render(leaves, cameras, antialiased=bool(seed % 3))
@@ -147,25 +150,34 @@ def test_too_many_tiles_is_an_error() -> None:
         render(gaussians, cameras_around(2048, 2048), depths=False)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_arguments() -> None:
     gaussians, cameras = random_gaussians(5), cameras_around()
-    with pytest.raises(TypeError, match="expected splatsim.Gaussians"):
-        render(None, cameras)  # type: ignore[call-overload]
+    not_finite = cameras.viewmats.clone()
+    not_finite[1, 0, 0] = math.nan
+    no_focal = cameras.replace(Ks=torch.zeros(2, 3, 3))
+    with pytest.raises(TypeError, match=r"expected splatsim\.Gaussians"):
+        render(None, cameras)
+    with pytest.raises(TypeError, match=r"expected splatsim\.Cameras"):
+        render(gaussians, None)
+    with pytest.raises(ValueError, match="no camera in them"):
+        render(gaussians, cameras[0:0])
     with pytest.raises(ValueError, match="focal lengths"):
-        render(gaussians, cameras.replace(Ks=torch.zeros(2, 3, 3)))
+        render(gaussians, no_focal)
     with pytest.raises(ValueError, match=r"viewmats\[1\]"):
-        bad = cameras.viewmats.clone()
-        bad[1, 0, 0] = math.nan
-        render(gaussians, cameras.replace(viewmats=bad))
+        render(gaussians, cameras.replace(viewmats=not_finite))
     with pytest.raises(ValueError, match="background has shape"):
         render(gaussians, cameras, background=(1.0, 0.0))
     with pytest.raises(TypeError, match="float32"):
         render(gaussians.to(torch.float64), cameras, backend="cpu")
     with pytest.raises(ValueError, match="backend is 'gpu'"):
-        render(gaussians, cameras, backend="gpu")  # type: ignore[call-overload]
-    if not torch.cuda.is_available():
-        with pytest.raises(BackendUnavailable, match="CUDA device"):
-            render(gaussians, cameras, backend="cuda")
+        render(gaussians, cameras, backend="gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_missing_cuda_is_said() -> None:
+    with pytest.raises(BackendUnavailable, match="CUDA device"):
+        render(random_gaussians(5), cameras_around(), backend="cuda")
 
 
 def test_surface_of_poison_is_finite() -> None:

@@ -5,11 +5,13 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
 
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "kernels/kernels.hpp"
 
@@ -230,6 +232,30 @@ void adam(const Kernels& k, Out<float, 2> parameter, In<float, 2> gradient, Out<
   k.adam(step, parameter.data(), gradient.data(), first.data(), second.data(), threads);
 }
 
+void activate(const Kernels& k, In<float, 2> log_scales, In<float, 1> logit_opacities, Out<float, 2> scales,
+              Out<float, 1> opacities, int threads) {
+  const size_t n = logit_opacities.shape(0);
+  expect(log_scales, {n, 3}, "log_scales");
+  expect(scales, {n, 3}, "scales");
+  expect(opacities, {n}, "opacities");
+  nb::gil_scoped_release release;
+  k.activate(static_cast<int64_t>(n), log_scales.data(), logit_opacities.data(), scales.data(), opacities.data(),
+             threads);
+}
+
+void activate_backward(const Kernels& k, In<float, 2> scales, In<float, 1> opacities, In<float, 2> d_scales,
+                       In<float, 1> d_opacities, Out<float, 2> d_log, Out<float, 1> d_logit, int threads) {
+  const size_t n = opacities.shape(0);
+  expect(scales, {n, 3}, "scales");
+  expect(d_scales, {n, 3}, "d_scales");
+  expect(d_opacities, {n}, "d_opacities");
+  expect(d_log, {n, 3}, "d_log");
+  expect(d_logit, {n}, "d_logit");
+  nb::gil_scoped_release release;
+  k.activate_backward(static_cast<int64_t>(n), scales.data(), opacities.data(), d_scales.data(), d_opacities.data(),
+                      d_log.data(), d_logit.data(), threads);
+}
+
 void surface_ids(const Kernels& k, const Frame& f, Out<int32_t, 2> ids, int threads) {
   check_picture(f, ids.shape(0), ids.shape(1), "ids");
   nb::gil_scoped_release release;
@@ -239,6 +265,25 @@ void surface_ids(const Kernels& k, const Frame& f, Out<int32_t, 2> ids, int thre
 void visible(const Frame& f, Out<bool, 1> out) {
   expect(out, {static_cast<size_t>(f.n)}, "out");
   for (int64_t i = 0; i < f.n; ++i) out.data()[i] = f.used_slots[i] > 0;
+}
+
+// A tensor whose memory comes from the pool: pages that were touched before are not faulted in again at every step.
+nb::ndarray<nb::pytorch, float> empty(const std::vector<size_t>& shape) {
+  struct Block {
+    void* data;
+    size_t capacity;
+  };
+  size_t count = 1;
+  for (const size_t size : shape) count *= size;
+  auto block = std::make_unique<Block>();
+  block->data = take_block(count * sizeof(float), block->capacity);
+  Block* kept = block.release();
+  nb::capsule owner(kept, [](void* p) noexcept {
+    auto* b = static_cast<Block*>(p);
+    give_block(b->data, b->capacity);
+    delete b;
+  });
+  return nb::ndarray<nb::pytorch, float>(kept->data, shape.size(), shape.data(), owner);
 }
 
 bool supports_avx2() {
@@ -289,8 +334,11 @@ NB_MODULE(_ext, m) {
            })
       .def("measure_flops", [](const Kernels& k) { return k.measure_flops(); })
       .def("photometric", photometric)
+      .def("activate", activate)
+      .def("activate_backward", activate_backward)
       .def("adam", adam);
 
+  m.def("empty", &empty, "shape"_a, "An uninitialised float32 tensor.");
   m.def("kernels", [](const std::string& name) -> const Kernels& {
     if (name == "scalar") return scalar::kernels();
 #if defined(SPLATSIM_WITH_avx2)

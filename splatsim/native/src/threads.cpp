@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -20,9 +21,16 @@ struct Job {
   void* context;
   int64_t count;
   std::atomic<int64_t> next{0};
+  std::atomic<bool> failed{false};
+  std::exception_ptr error;  // the first one; written by the thread that set `failed`
 
-  void work(int worker) {
-    for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task(context, i, worker);
+  void work(int worker) noexcept {
+    try {
+      for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task(context, i, worker);
+    } catch (...) {
+      next.store(count);
+      if (!failed.exchange(true)) error = std::current_exception();
+    }
   }
 };
 
@@ -96,12 +104,15 @@ class Pool {
 
 std::mutex busy;
 Pool* pool = nullptr;
-pid_t owner = 0;
+std::atomic<pid_t> owner{0};
 
 }  // namespace
 
 void run_tasks(int64_t count, int threads, void (*task)(void*, int64_t, int), void* context) {
   Job job{task, context, count};
+  const auto finish = [&job] {
+    if (job.error) std::rethrow_exception(job.error);
+  };
   if (owner != 0 && owner != getpid()) {  // after fork() the threads are gone and the locks' state is unknown
     new (&busy) std::mutex;
     pool = nullptr;
@@ -109,7 +120,7 @@ void run_tasks(int64_t count, int threads, void (*task)(void*, int64_t, int), vo
   }
   if (threads <= 1 || count <= 1 || !busy.try_lock()) {
     job.work(0);
-    return;
+    return finish();
   }
   const std::lock_guard<std::mutex> lock(busy, std::adopt_lock);
   if (!pool) {
@@ -117,6 +128,7 @@ void run_tasks(int64_t count, int threads, void (*task)(void*, int64_t, int), vo
     owner = getpid();
   }
   pool->run(job, threads);
+  finish();
 }
 
 }  // namespace splatsim

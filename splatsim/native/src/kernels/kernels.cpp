@@ -11,6 +11,7 @@ void install_projection(Kernels&);
 void install_binning(Kernels&);
 void install_rasterizer(Kernels&);
 void install_photometric(Kernels&);
+void install_activation(Kernels&);
 void install_adam(Kernels&);
 void install_ceiling(Kernels&);
 
@@ -22,6 +23,7 @@ const Kernels& kernels() {
     install_binning(k);
     install_rasterizer(k);
     install_photometric(k);
+    install_activation(k);
     install_adam(k);
     install_ceiling(k);
     return k;

@@ -69,6 +69,12 @@ struct Kernels {
   // Images [height, width, 3]; d_image is null when only the values are wanted.
   PhotometricResult (*photometric)(const float* image, const float* target, int height, int width, float l1_weight,
                                    float ssim_weight, float* d_image, int threads);
+  // scales = exp(log_scales) [3 n], opacities = 1 / (1 + exp(-logit_opacities)) [n].
+  void (*activate)(int64_t n, const float* log_scales, const float* logit_opacities, float* scales, float* opacities,
+                   int threads);
+  // d_log = d_scales · scales, d_logit = d_opacities · opacities · (1 - opacities).
+  void (*activate_backward)(int64_t n, const float* scales, const float* opacities, const float* d_scales,
+                            const float* d_opacities, float* d_log, float* d_logit, int threads);
   void (*adam)(const AdamStep&, float* parameter, const float* gradient, float* first, float* second, int threads);
 };
 

@@ -291,9 +291,10 @@ inline void add_outer(Mat3& m, Vec3 a, Vec3 b) {
 
 inline Vec3 masked(Vec3 v, Mask m) { return {v.x & m, v.y & m, v.z & m}; }
 
-// Gradient to the footprint's three entries (the off-diagonal one counted once) and to the opacity.
+// Gradient to the footprint's three entries (the off-diagonal one counted once), to its determinant before blur, taken
+// as a number of its own, to the centre and to the opacity.
 struct FootprintGradient {
-  Float c00, c01, c11, x, y, opacity;
+  Float c00, c01, c11, determinant0, x, y, opacity;
 };
 
 inline FootprintGradient backward_shape(const Projection& p, const CameraView& c, const Float* moments) {
@@ -313,13 +314,15 @@ inline FootprintGradient backward_shape(const Projection& p, const CameraView& c
   out.y = q01 * moments[1] + q11 * moments[2];
   // moments[0] is alpha · dL/dalpha summed up, so dL/dopacity = moments[0] / opacity.
   out.opacity = moments[0] / p.opacity;
+  out.determinant0 = Float(0.0f);
   if (c.antialiased) {
-    // L depends on the compensation r = sqrt(d0 / d) by moments[0] / r; dr = r / 2 · (dd0 / d0 - dd / d).
+    // L depends on the compensation r = sqrt(d0 / d) by moments[0] / r; dr = r / 2 · (dd0 / d0 - dd / d), where
+    // d = d0 + blur (c00 + c11) + blur².
     const Mask free = p.determinant0 > p.determinant * kMinCompensation;
     const Float d0 = (moments[0] * 0.5f / p.determinant0) & free, d1 = (moments[0] * -0.5f * inverse_determinant) & free;
-    out.c00 = out.c00 + d0 * p.c11 + d1 * b11;
-    out.c11 = out.c11 + d0 * p.c00 + d1 * b00;
-    out.c01 = out.c01 - (d0 + d1) * p.c01 * 2.0f;
+    out.determinant0 = d0 + d1;
+    out.c00 = out.c00 + d1 * kBlur;
+    out.c11 = out.c11 + d1 * kBlur;
   }
   return out;
 }
@@ -347,7 +350,12 @@ struct RowGradients {
 inline RowGradients backward_projection(const Projection& p, const CameraView& c, const Mat3& view,
                                         const Float* moments, Float d_depth, Mask active, CameraSums* sums) {
   const FootprintGradient d = backward_shape(p, c, moments);
-  const Vec3 d_t0 = p.t0 * (d.c00 * 2.0f) + p.t1 * d.c01, d_t1 = p.t1 * (d.c11 * 2.0f) + p.t0 * d.c01;
+  Vec3 d_t0 = p.t0 * (d.c00 * 2.0f) + p.t1 * d.c01, d_t1 = p.t1 * (d.c11 * 2.0f) + p.t0 * d.c01;
+  if (c.antialiased) {  // the determinant is |t0 × t1|²: no cancellation here either
+    const Vec3 normal = cross(p.t0, p.t1) * (d.determinant0 * 2.0f);
+    d_t0 = d_t0 + cross(p.t1, normal);
+    d_t1 = d_t1 + cross(normal, p.t0);
+  }
   const Vec3 d_a0 = p.factor * d_t0, d_a1 = p.factor * d_t1;
   Mat3 d_factor;
   d_factor.row[0] = d_t0 * p.a0.x + d_t1 * p.a1.x;

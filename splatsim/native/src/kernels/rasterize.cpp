@@ -30,13 +30,20 @@ struct Tile {
         width(f.camera.width),
         height(f.camera.height) {}
 
+  bool whole() const { return x0 + kTileWidth <= width && y0 + kTileHeight <= height; }
+
   // Calls visit(place, pixel) for all pixels that lie in the image.
   template <class Visit>
-  void each_pixel(Visit visit) const {
-    for (int y = 0; y < kTileHeight && y0 + y < height; ++y) {
-      const int row = (y / kBlockHeight) * kTileCols * kBlock + (y % kBlockHeight) * kBlockWidth;
-      for (int x = 0; x < kTileWidth && x0 + x < width; ++x)
-        visit(row + (x / kBlockWidth) * kBlock + x % kBlockWidth, int64_t{y0 + y} * width + x0 + x);
+  inline void each_pixel(Visit visit) const {
+    const int rows = height - y0 < kTileHeight ? height - y0 : kTileHeight;
+    const int columns = width - x0 < kTileWidth ? width - x0 : kTileWidth;
+    for (int y = 0; y < rows; ++y) {
+      int place = (y / kBlockHeight) * kTileCols * kBlock + (y % kBlockHeight) * kBlockWidth;
+      int64_t pixel = int64_t{y0 + y} * width + x0;
+      for (int left = columns; left > 0; left -= kBlockWidth, place += kBlock, pixel += kBlockWidth) {
+        const int count = left < kBlockWidth ? left : kBlockWidth;
+        for (int i = 0; i < count; ++i) visit(place + i, pixel + i);
+      }
     }
   }
 };
@@ -49,8 +56,14 @@ struct Transmittance {
   uint64_t alive = 0;                   // blocks with an unfinished pixel
 
   explicit Transmittance(const Tile& tile) {
-    std::memset(t, 0, sizeof t);
     std::memset(final_t, 0, sizeof final_t);
+    if (tile.whole()) {
+      for (float& value : t) value = 1.0f;
+      std::memset(done, 0, sizeof done);
+      alive = ~uint64_t{0};
+      return;
+    }
+    std::memset(t, 0, sizeof t);
     std::memset(done, 0xFF, sizeof done);
     tile.each_pixel([&](int place, int64_t) {
       t[place] = 1.0f;
@@ -61,16 +74,16 @@ struct Transmittance {
 
   // Some pixels of block `b` would fall to the minimum with this Gaussian: they end without it.
   [[gnu::noinline]] void finish(int b, int place, unsigned newly, int lane) {
-    for (int l = 0; l < kLanes; ++l) {
-      if (!(newly >> l & 1)) continue;
-      final_t[place + l] = t[place + l];
-      t[place + l] = 0.0f;
-    }
+    const Mask ends = mask_of(newly);
+    const Float now = load(t + place);
+    store(final_t + place, select(ends, now, load(final_t + place)));
+    store(t + place, select(ends, Float(0.0f), now));
     done[b] |= static_cast<uint8_t>(newly << lane);
     if (done[b] == 0xFF) alive &= ~(uint64_t{1} << b);
   }
 
-  float at(int place) const { return done[place / kBlock] >> place % kBlock & 1 ? final_t[place] : t[place]; }
+  // A finished pixel has t = 0, another one has final_t = 0.
+  float at(int place) const { return t[place] + final_t[place]; }
 };
 
 // A Gaussian with its values spread over the lanes, relative to a tile.
@@ -181,13 +194,14 @@ void rasterize_tile(Frame& f, int64_t index, const Channels& channels, const flo
   Compositor<N> compositor(channels);
   walk(f, tile, index, light, compositor);
   float* kept = &f.transmittance[index * kTilePixels];
+  float behind[N] = {};
+  for (int c = 0; background && c < N && c < channels.count; ++c) behind[c] = background[c];
   tile.each_pixel([&](int place, int64_t pixel) {
     const float t = light.at(place);
     kept[place] = t;
     if (alpha) alpha[pixel] = 1.0f - t;
     float* to = out + pixel * channels.pixel_stride;
-    for (int c = 0; c < N && c < channels.count; ++c)
-      to[c] = compositor.planes[c][place] + (background ? t * background[c] : 0.0f);
+    for (int c = 0; c < N && c < channels.count; ++c) to[c] = compositor.planes[c][place] + t * behind[c];
   });
 }
 
@@ -289,6 +303,8 @@ template <int N>
 void gather_slots(const Frame& f, const Channels& channels, const float* slots, float* moments, bool add_moments,
                   float* d_values, bool add_values, int threads) {
   constexpr int64_t kChunk = 4096;
+  // Of the frame's own four channels, those that were not composited have no gradient.
+  const int columns = channels.values == f.colors.data() ? 4 : channels.count;
   parallel_for((f.n + kChunk - 1) / kChunk, threads, [&](int64_t chunk, int) {
     const int64_t last = (chunk + 1) * kChunk < f.n ? (chunk + 1) * kChunk : f.n;
     for (int64_t i = chunk * kChunk; i < last; ++i) {
@@ -300,6 +316,7 @@ void gather_slots(const Frame& f, const Channels& channels, const float* slots, 
       for (int j = 0; j < 6; ++j) moments[6 * i + j] = sums[j] + (add_moments ? moments[6 * i + j] : 0.0f);
       float* d = d_values + i * channels.stride;
       for (int c = 0; c < channels.count && c < N; ++c) d[c] = sums[6 + c] + (add_values ? d[c] : 0.0f);
+      for (int c = channels.count; c < columns; ++c) d[c] = 0.0f;
     }
   });
 }

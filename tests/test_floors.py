@@ -1,0 +1,72 @@
+"""The shape of the house: imports point down, and render() stays small."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import splatsim
+
+PACKAGE = Path(splatsim.__file__).parent
+FLOORS = [
+    {"tensors", "errors", "assets", "native"},
+    {"spherical_harmonics", "transforms", "report", "video"},
+    {"gaussians", "cameras", "grids"},
+    {"rendering", "fitting", "formats", "camera_paths"},
+    {"occupancy", "scene"},
+    {"avatar", "maps"},
+    {"nav", "reconstruction", "supervision"},
+    {"viewer", "integrations", "doctor"},
+    {"cli"},
+    {"__main__"},
+]
+
+
+def floor_of(name: str) -> int:
+    return next(level for level, names in enumerate(FLOORS) if name in names)
+
+
+def imported(path: Path) -> set[str]:
+    """Names of the parts of splatsim that a file imports, anywhere in it."""
+    parts = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "splatsim":
+            rest = node.module.split(".")[1:]
+            parts |= {rest[0]} if rest else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            parts |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("splatsim.")}
+    return parts
+
+
+def test_imports_point_down() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if part == "__init__":
+            continue
+        for other in imported(path) - {part}:
+            assert floor_of(other) < floor_of(part), f"{path.relative_to(PACKAGE)} imports {other}"
+
+
+def test_every_part_has_a_floor() -> None:
+    for path in PACKAGE.iterdir():
+        if path.suffix == ".py" or (path / "__init__.py").exists():
+            name = path.name.removesuffix(".py")
+            assert name == "__init__" or floor_of(name) >= 0
+
+
+def test_render_has_at_most_eight_parameters() -> None:
+    assert len(inspect.signature(splatsim.render).parameters) <= 8
+
+
+def test_heavy_packages_stand_behind_one_file() -> None:
+    homes = {
+        "gsplat": {"rendering/_cuda.py"},
+        "tyro": {"cli.py"},
+        "zstandard": {"formats/spz.py", "formats/_spz_packing.py"},
+    }
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for name in names:
+                home = homes.get(name.split(".")[0])
+                assert home is None or path.relative_to(PACKAGE).as_posix() in home, f"{path} imports {name}"
