@@ -27,9 +27,9 @@ def _block(world):
 
 
 def _truth(world):
-    """Depth, normals and classes of a frame in the middle of the video."""
+    """Depth, normals and classes of a frame a third into the video."""
     stems = sorted(path.name.split(".")[0] for path in (world / "truth").glob("*.depth.png"))
-    stem = stems[len(stems) // 2]
+    stem = stems[len(stems) // 3]
     depth = iio.imread(world / "truth" / f"{stem}.depth.png")[::2, ::2].astype(float)
     near = np.where(depth > 0, 1 - np.clip(depth / np.percentile(depth[depth > 0], 98), 0, 1), 0)
     grey = np.repeat((near * 255).astype(np.uint8)[..., None], 3, axis=2)
