@@ -48,11 +48,12 @@ def register(video, every=5, first=0, last=None, threads=-1, overlap=10):
 def _extract_frames(video, folder, every, first, last):
     folder.mkdir()
     names = {}
-    for number, frame in enumerate(iio.imiter(video)):
-        if number >= first and (number - first) % every == 0 and (last is None or number < last):
-            name = f"{number:06d}.png"
-            iio.imwrite(folder / name, frame, compress_level=1)
-            names[name] = number
+    with iio.imopen(video, "r") as file:
+        for number, frame in enumerate(file.iter()):
+            if number >= first and (number - first) % every == 0 and (last is None or number < last):
+                name = f"{number:06d}.png"
+                iio.imwrite(folder / name, frame, compress_level=1)
+                names[name] = number
     return names
 
 
