@@ -7,14 +7,24 @@ NATIVE := CMakeLists.txt $(shell find splatsim/native -name '*.cpp' -o -name '*.
 # torch comes first and from TORCH_INDEX when it is set, so that nothing else picks a build with CUDA libraries.
 INDEX := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 
-.PHONY: demo test lint speed clean
+.PHONY: demo test slow lint speed worlds clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scenes/box_room/make.py --out out/box_room.ply
 	$(BIN)/splatsim render out/box_room.ply --out out/box_room.mp4 --path inside --overwrite
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(VENV)/installed
+	$(BIN)/python -m pytest -m slow
+
+# The generated worlds, as committed and whole; see scenes/README.md.
+worlds: $(VENV)/installed
+	$(BIN)/python scenes/apartment/make.py --seed 1 --out out/apartment --overwrite
+	$(BIN)/python scenes/quarry/make.py --seed 1 --out out/quarry --overwrite
+	$(BIN)/python scenes/compare.py scenes/apartment out/apartment
+	$(BIN)/python scenes/compare.py scenes/quarry out/quarry
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
@@ -27,7 +37,7 @@ speed: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(INDEX) torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev,mesh]"
 	touch $@
 
 clean:
