@@ -1,5 +1,6 @@
 // Front-to-back compositing (Kerbl et al. 2023, eq. 3) and its adjoint. One thread owns a tile; its planes stay in the
-// L1 cache, ordered by blocks of 4 × 2 pixels, so that a vector is one block.
+// L1 cache, ordered by blocks of 4 × 2 pixels, so that a vector is one block. All passes (forward, adjoint, first surface,
+// count of work) are visitors of one walk over a tile, which is why they stand in one file.
 
 #include "kernels.hpp"
 #include "../threads.hpp"
