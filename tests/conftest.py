@@ -1,14 +1,16 @@
 """Scenes and back ends that several tests share."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 
-from splatsim import Cameras, Gaussians, native
+from splatsim import Cameras, Gaussians, native, video
 
 
 @pytest.fixture(params=["avx2", "scalar", "cuda"])
@@ -70,3 +72,17 @@ def cameras_around(width: int = 83, height: int = 61, *, model: str = "pinhole")
         Ks[:, 0, 0] = Ks[:, 1, 1] = width / 4.0
         cameras = cameras.replace(Ks=Ks, model="ortho")
     return cameras
+
+
+def read_video(path: Path) -> np.ndarray:
+    """All frames. Not by imageio's reader, which leaves its pipes open."""
+    command = [video.ffmpeg_program(), "-v", "error", "-i", str(path), "-f", "image2pipe", "-c:v", "ppm", "-"]
+    data, frames = subprocess.run(command, capture_output=True, check=True).stdout, []
+    while data:
+        magic, sides, largest, data = data.split(b"\n", 3)
+        assert (magic, largest) == (b"P6", b"255")
+        width, height = (int(side) for side in sides.split())
+        size = width * height * 3
+        frames.append(np.frombuffer(data[:size], np.uint8).reshape(height, width, 3))
+        data = data[size:]
+    return np.stack(frames)

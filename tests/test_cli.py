@@ -16,7 +16,7 @@ import torch
 from splatsim import Cameras, cli, video
 from splatsim.errors import FormatError, SplatsimError
 from splatsim.formats import save_gaussians
-from tests.conftest import random_gaussians
+from tests.conftest import random_gaussians, read_video
 
 SMALL = ["--width", "48", "--height", "32", "--seconds", "0.5", "--fps", "10"]
 
@@ -26,20 +26,6 @@ def scene(tmp_path: Path) -> Path:
     path = tmp_path / "scene.ply"
     save_gaussians(path, random_gaussians(60, k=4))
     return path
-
-
-def read_video(path: Path) -> np.ndarray:
-    """All frames. Not by imageio's reader, which leaves its pipes open."""
-    command = [video.ffmpeg_program(), "-v", "error", "-i", str(path), "-f", "image2pipe", "-c:v", "ppm", "-"]
-    data, frames = subprocess.run(command, capture_output=True, check=True).stdout, []
-    while data:
-        magic, sides, largest, data = data.split(b"\n", 3)
-        assert (magic, largest) == (b"P6", b"255")
-        width, height = (int(side) for side in sides.split())
-        size = width * height * 3
-        frames.append(np.frombuffer(data[:size], np.uint8).reshape(height, width, 3))
-        data = data[size:]
-    return np.stack(frames)
 
 
 def camera_file(path: Path, **changes: object) -> Path:

@@ -12,11 +12,11 @@ import torch
 
 pytest.importorskip("embreex")
 
-import imageio.v3 as iio
 
 from splatsim.errors import FormatError
 from splatsim.grids import FREE, OCCUPIED
 from splatsim.scene import Scene
+from tests.conftest import read_video
 from tests.scenes import generators
 
 # isort: split
@@ -113,7 +113,7 @@ def test_the_walk_is_calm_free_and_visits_all_rooms(world) -> None:
 def test_a_small_run_gives_the_whole_folder(made: Path) -> None:
     names = {path.name for path in made.iterdir()}
     assert names >= {"scene.toml", "mesh.glb", "apartment.mp4", "trajectory.json", "gaussians.spz", "map.png", "views"}
-    frames = iio.imread(made / "apartment.mp4")
+    frames = read_video(made / "apartment.mp4")
     poses = json.loads((made / "trajectory.json").read_text())
     assert len(frames) == len(poses["world_from_cam"])
     assert frames.shape[1:] == (90, 160, 3)
