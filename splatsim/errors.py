@@ -15,3 +15,7 @@ class BackendUnavailable(SplatsimError, ImportError):
 
 class ResourceError(SplatsimError, MemoryError):
     """The request is well formed but would need more memory than the stated limit."""
+
+
+class ReconstructionError(SplatsimError):
+    """The footage cannot be turned into a scene; the message names the cause and what to do."""
