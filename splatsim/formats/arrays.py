@@ -26,7 +26,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts:
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # numpy leaves a damaged file open
         arrays = {name: archive[name] for name in archive.files}
     facts = json.loads(str(arrays.pop("facts").item()))
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, facts

@@ -42,7 +42,8 @@ def test_moving_scales_what_a_camera_sees(tmp_path: Path) -> None:
     b_from_a[:3, :3] = rotmat_from_quat(torch.tensor([0.3, -0.2, 0.9, 0.4]))
     b_from_a[:3, 3] = torch.tensor([1.0, -2.0, 0.5])
     moved = capture.moved(b_from_a, 2.5)
-    seen, seen_moved = apply(capture.viewmats, capture.points), apply(moved.viewmats, moved.points)
+    seen = apply(capture.viewmats, capture.points.expand(3, 5, 3))
+    seen_moved = apply(moved.viewmats, moved.points.expand(3, 5, 3))
     torch.testing.assert_close(seen_moved, 2.5 * seen)
     centres = invert(capture.viewmats)[:, :3, 3]
     torch.testing.assert_close(invert(moved.viewmats)[:, :3, 3], apply(b_from_a, 2.5 * centres), atol=1e-5, rtol=1e-5)
