@@ -1,4 +1,4 @@
-"""FrameSet: the pictures chosen from footage and what was found wrong with the rest. What the poses are estimated from."""
+"""FrameSet: the pictures chosen from footage, and what was found wrong with the rest."""
 
 import json
 import os
