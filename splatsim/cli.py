@@ -17,6 +17,7 @@ from splatsim import camera_paths, doctor, video
 from splatsim.cameras import Cameras
 from splatsim.errors import BackendUnavailable, SplatsimError
 from splatsim.formats import load_gaussians
+from splatsim.formats.trajectory import load_cameras
 from splatsim.gaussians import Gaussians
 from splatsim.rendering import Backend, choose_backend, render
 
@@ -100,7 +101,7 @@ def plan(gaussians: Gaussians, look: FlyThrough) -> Cameras:
     path = Path(look.path)
     if path.suffix.lower() != ".json":
         raise ValueError(f'path is "{path}"; expected orbit, inside, or a .json file of cameras.')
-    return camera_paths.load_cameras(path)
+    return load_cameras(path)
 
 
 def _frames(gaussians: Gaussians, cameras: Cameras, look: FlyThrough) -> Iterator[Frame]:
