@@ -13,11 +13,14 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any
+
+from torch import Tensor
 
 from splatsim.errors import SplatsimError
 
-MARK = "stage.json"
+MARK, CLOCK, LOCK = "stage.json", "seconds.json", ".lock"
 
 
 def digest(value: Any) -> str:
@@ -26,13 +29,15 @@ def digest(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The same as JSON knows it: dataclasses as objects, paths as strings."""
+    """The same as JSON knows it: dataclasses as objects, tensors as lists, paths as strings."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
+    if isinstance(value, Tensor):
+        return value.tolist()
     return str(value) if isinstance(value, Path) else value
 
 
@@ -61,13 +66,26 @@ def run(folder: Path, name: str, settings: Mapping[str, Any], make: Callable[[Pa
     if _settings_of(partial) != key:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _write_json(partial / MARK, key)
-    if make(partial) is False:
+        write_json(partial / MARK, key)
+    started = perf_counter()
+    try:
+        finished = make(partial) is not False
+    finally:
+        write_json(partial / CLOCK, seconds(partial) + perf_counter() - started)
+    if not finished:
         return partial
     if done.exists():
         shutil.rmtree(done)
     partial.rename(done)
     return done
+
+
+def seconds(folder: Path) -> float:
+    """What a stage took in all the calls that worked on it; those that were killed are not counted."""
+    try:
+        return float(json.loads((folder / CLOCK).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return 0.0
 
 
 @contextmanager
@@ -78,7 +96,7 @@ def locked(folder: Path) -> Iterator[None]:
         SplatsimError: another process does already.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+", encoding="utf-8") as file:
+    with (folder / LOCK).open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -101,7 +119,8 @@ def _settings_of(folder: Path) -> Any:
         return None
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """Plain values as a file, at once or not at all."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
     os.replace(temporary, path)
