@@ -1,7 +1,7 @@
 """How good lifted labels are: mIoU of label images rendered from views that were not used.
 
 Run `python bench/semantics.py [SCENE]`. The true labels of a generated world are lifted into the Gaussians of a scene,
-as they are and with a fifth of them wrong (pixels, then whole things), and rendered from the world's views off the path.
+as they are and with a fifth of them wrong (pixels, then whole things), and rendered from the views off the path.
 SCENE is the world itself (its surface Gaussians), or a scene that was reconstructed from its video: then `--capture`
 names the folder of posed pictures behind it, whose times tell which frame is which.
 
