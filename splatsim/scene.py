@@ -16,18 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from jaxtyping import UInt8
-from torch import Tensor
-
 from splatsim.cameras import Cameras
 from splatsim.errors import FormatError
 from splatsim.formats.arrays import (
-    read_arrays,
     read_cameras,
     read_nav_map,
     read_occupancy,
-    write_arrays,
     write_cameras,
     write_nav_map,
     write_occupancy,
@@ -35,36 +29,14 @@ from splatsim.formats.arrays import (
 from splatsim.formats.toml import write_toml
 from splatsim.gaussians import Gaussians
 from splatsim.grids import NavMap, OccupancyGrid
+from splatsim.semantics import Semantics as Semantics
+from splatsim.semantics import read_semantics, write_semantics
 
 MANIFEST = "scene.toml"
 VERSION = 1
 COMPRESSED = "gaussians.spz"
 
 TomlValue = str | int | float | bool | list[Any] | dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Semantics:
-    """The class of every Gaussian.
-
-    Raises:
-        TypeError: the labels are not uint8.
-        ValueError: a label has no class name.
-    """
-
-    labels: UInt8[Tensor, " n"]
-    """Index into `class_names`."""
-    class_names: tuple[str, ...]
-    """Names by label."""
-
-    def __post_init__(self) -> None:
-        if self.labels.dtype != torch.uint8:
-            raise TypeError(f"Semantics.labels has dtype {self.labels.dtype}; expected torch.uint8.")
-        if len(self.labels) and int(self.labels.max()) >= len(self.class_names):
-            raise ValueError(
-                f"Semantics.labels holds {int(self.labels.max())} but there are {len(self.class_names)} class names; "
-                "expected labels below that."
-            )
 
 
 @dataclass(frozen=True)
@@ -285,15 +257,6 @@ def _read_gaussians(path: Path) -> Gaussians:
     return load_gaussians(path)
 
 
-def _write_semantics(path: Path, semantics: Semantics) -> None:
-    write_arrays(path, {"labels": semantics.labels.numpy()}, class_names=semantics.class_names)
-
-
-def _read_semantics(path: Path) -> Semantics:
-    arrays, facts = read_arrays(path)
-    return Semantics(arrays["labels"], tuple(facts["class_names"]))
-
-
 FILES = {
     "gaussians": "gaussians.ply",
     "semantics": "semantics.npz",
@@ -303,14 +266,14 @@ FILES = {
 }
 WRITERS: dict[str, Callable[[Path, Any], None]] = {
     "gaussians": _write_gaussians,
-    "semantics": _write_semantics,
+    "semantics": write_semantics,
     "cameras": write_cameras,
     "occupancy": write_occupancy,
     "nav_map": write_nav_map,
 }
 READERS: dict[str, Callable[[Path], Any]] = {
     "gaussians": _read_gaussians,
-    "semantics": _read_semantics,
+    "semantics": read_semantics,
     "cameras": read_cameras,
     "occupancy": read_occupancy,
     "nav_map": read_nav_map,

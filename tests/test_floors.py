@@ -12,6 +12,7 @@ FLOORS = [
     {"spherical_harmonics", "transforms", "report", "video"},
     {"gaussians", "cameras", "grids"},
     {"rendering", "fitting", "formats", "camera_paths"},
+    {"semantics"},
     {"occupancy", "scene"},
     {"avatar", "maps"},
     {"nav", "reconstruction", "supervision"},
