@@ -134,9 +134,11 @@ def judge_kitchen_depth(folder: Path, data: Path, similarity: Similarity, true_p
     for file, pose in zip(files, poses, strict=True):
         camera = Cameras(invert(torch.from_numpy(pose).float())[None], K[None], 640, 480)
         with torch.no_grad():
-            depth = render_surface(
-                scene.gaussians, camera, antialiased=scene.provenance["render"]["antialiased"]
-            ).depths[0].numpy()
+            depth = (
+                render_surface(scene.gaussians, camera, antialiased=scene.provenance["render"]["antialiased"])
+                .depths[0]
+                .numpy()
+            )
         measured = iio.imread(file) / 1000
         seen = (measured > 0.2) & (measured < 8) & (depth > 0)
         ratios.append(similarity.scale * depth[seen] / measured[seen])
