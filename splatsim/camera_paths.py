@@ -78,7 +78,8 @@ def fly_through(
     _check_count(count)
     if len(cameras) == 0 or cameras.model != "pinhole" or not bool(cameras.viewmats.isfinite().all()):
         raise ValueError(f"fly_through got {len(cameras)} {cameras.model} cameras; expected pinhole ones, all finite.")
-    width, height = width or cameras.width, height or cameras.height
+    width = cameras.width if width is None else width
+    height = cameras.height if height is None else height
     focal = float((cameras.Ks[:, 0, 0] / cameras.width).median()) * width
     if fov_deg is not None:
         focal = 0.5 * width / math.tan(math.radians(_checked_fov(fov_deg)) / 2)
@@ -88,6 +89,24 @@ def fly_through(
     way = torch.from_numpy(_at_constant_speed(_smoothed(dense, _leeway(poses)), count))
     K = torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
     return Cameras(invert(way).float(), K.repeat(count, 1, 1), width, height)
+
+
+def calm_seconds(cameras: Cameras) -> float:
+    """How long a fly-through past these cameras should last: a twelfth of a turn each second, 8 to 60 seconds."""
+    way = fly_through(cameras, 240).world_from_cam[:, :3, :3].numpy()
+    turned = (Rotation.from_matrix(way[:-1]).inv() * Rotation.from_matrix(way[1:])).magnitude().sum()
+    return float(np.clip(turned / (2 * math.pi / 12), 8.0, 60.0))
+
+
+def resized(cameras: Cameras, width: int | None, height: int | None) -> Cameras:
+    """The same cameras with pictures of another size: the width stays in view, the height is cut or grows."""
+    width = cameras.width if width is None else width
+    height = cameras.height if height is None else height
+    scale = width / cameras.width
+    Ks = cameras.Ks.clone()
+    Ks[:, :2] *= scale
+    Ks[:, 1, 2] += (height - scale * cameras.height) / 2
+    return cameras.replace(Ks=Ks, width=width, height=height)
 
 
 def _steps(poses: Poses) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from splatsim.cameras import Cameras
 from splatsim.errors import FormatError
+from splatsim.formats import is_antialiased, load_gaussians, save_gaussians
 from splatsim.formats.arrays import (
     read_cameras,
     read_nav_map,
@@ -76,6 +77,15 @@ class Scene:
                     f"Scene.semantics has {len(self.semantics.labels)} labels for {have} Gaussians; expected one each."
                 )
 
+    @property
+    def antialiased(self) -> bool:
+        """Whether the Gaussians were fitted, and so are to be rendered, with antialiasing (Mip-Splatting).
+
+        It stands in the provenance as `render = {antialiased = true}`, and as a tag in the file of the Gaussians.
+        """
+        render = self.provenance.get("render")
+        return isinstance(render, Mapping) and render.get("antialiased") is True
+
     def save(self, folder: Path, *, overwrite: bool = False, compressed: bool = False) -> None:
         """Write the scene as a folder, at once or not at all.
 
@@ -128,7 +138,7 @@ class Scene:
             value = getattr(self, name)
             if value is not None:
                 file = COMPRESSED if compressed and name == "gaussians" else FILES[name]
-                write(folder / file, value)
+                write(folder / file, value, **({"antialiased": self.antialiased} if name == "gaussians" else {}))
                 parts[name] = {"file": file, "sha256": _sha256(folder / file)}
         manifest = {
             "format": "splatsim scene",
@@ -140,6 +150,19 @@ class Scene:
             "parts": parts,
         }
         (folder / MANIFEST).write_text(write_toml(manifest), encoding="utf-8")
+
+
+def open_scene(path: Path) -> Scene:
+    """A scene folder, or a .ply, .splat or .spz file as a scene of nothing but its Gaussians.
+
+    Raises:
+        FileNotFoundError: there is nothing at this path, or no scene in this folder.
+        FormatError: it cannot be read.
+    """
+    if path.is_dir():
+        return Scene.load(path)
+    gaussians = load_gaussians(path)
+    return Scene(path.stem, gaussians, provenance={"render": {"antialiased": is_antialiased(path)}})
 
 
 def publish(staging: Path, folder: Path, ours: Set[str]) -> None:
@@ -245,18 +268,6 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_gaussians(path: Path, gaussians: Gaussians) -> None:
-    from splatsim.formats import save_gaussians
-
-    save_gaussians(path, gaussians)
-
-
-def _read_gaussians(path: Path) -> Gaussians:
-    from splatsim.formats import load_gaussians
-
-    return load_gaussians(path)
-
-
 FILES = {
     "gaussians": "gaussians.ply",
     "semantics": "semantics.npz",
@@ -264,15 +275,15 @@ FILES = {
     "occupancy": "occupancy.npz",
     "nav_map": "nav_map.npz",
 }
-WRITERS: dict[str, Callable[[Path, Any], None]] = {
-    "gaussians": _write_gaussians,
+WRITERS: dict[str, Callable[..., None]] = {
+    "gaussians": save_gaussians,
     "semantics": write_semantics,
     "cameras": write_cameras,
     "occupancy": write_occupancy,
     "nav_map": write_nav_map,
 }
 READERS: dict[str, Callable[[Path], Any]] = {
-    "gaussians": _read_gaussians,
+    "gaussians": load_gaussians,
     "semantics": read_semantics,
     "cameras": read_cameras,
     "occupancy": read_occupancy,
