@@ -143,7 +143,7 @@ class _Found:
 
 
 def _centres(viewmats: Float[np.ndarray, "c 4 4"]) -> Float[np.ndarray, "c 3"]:
-    return -np.einsum("cji,cj->ci", viewmats[:, :3, :3], viewmats[:, :3, 3])
+    return np.asarray(-np.einsum("cji,cj->ci", viewmats[:, :3, :3], viewmats[:, :3, 3]))
 
 
 def _roll(rotations: Float[np.ndarray, "c 3 3"], up: Float[np.ndarray, "3"]) -> float:
@@ -258,14 +258,15 @@ def _from_distance(known: tuple[str, str, float], names: Sequence[str], centres:
             places.append(stems.index(PurePath(name).stem))
         else:
             raise ReconstructionError(
-                f'--known-distance names the frame "{name}", which has no pose; expected one of {names[0]} … {names[-1]}.'
+                f'--known-distance names the frame "{name}", which has no pose; expected one of '
+                f"{names[0]} … {names[-1]}."
             )
     found = float(np.linalg.norm(centres[places[0]] - centres[places[1]]))
     extent = float(np.linalg.norm(np.ptp(centres, axis=0)))
     if found < 0.02 * extent:
         raise ReconstructionError(
-            f"--known-distance: {known[0]} and {known[1]} were taken from nearly the same place ({found / extent:.1%} of "
-            "the extent of the walk), so their distance says nothing of the scale; name two frames further apart."
+            f"--known-distance: {known[0]} and {known[1]} were taken from nearly the same place ({found / extent:.1%} "
+            "of the extent of the walk), so their distance says nothing of the scale; name two frames further apart."
         )
     return known[2] / found
 
@@ -276,7 +277,7 @@ def _from_gps(capture: Capture, frames: FrameSet, centres: Float[np.ndarray, "c 
     rows = [k for k, name in enumerate(capture.names) if PurePath(name).stem in by_stem]
     if len(rows) < 4:
         return None
-    gps = np.radians([by_stem[PurePath(capture.names[k]).stem][:2] for k in rows])  # type: ignore[index]
+    gps = np.radians([by_stem[PurePath(capture.names[k]).stem][:2] for k in rows])
     middle = gps.mean(0)
     east = (gps[:, 1] - middle[1]) * np.cos(middle[0]) * EARTH_RADIUS
     north = (gps[:, 0] - middle[0]) * EARTH_RADIUS

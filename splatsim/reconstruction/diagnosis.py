@@ -59,7 +59,7 @@ class Diagnosis:
 
 
 def diagnose(frames: FrameSet, report: PoseReport) -> Diagnosis:
-    """Judge the poses of some footage: a model of few of the frames, or without depth, is never let through silently."""
+    """Judge the poses of some footage: a model of few frames, or without depth, is never let through silently."""
     lost = _stretches(frames, report)
     where = _where(frames, lost)
     said = f"{report.registered} of {report.given} frames found a pose in one model"
@@ -161,8 +161,8 @@ def _partly(report: PoseReport, frames: FrameSet, cause: Cause | None) -> str:
         kind = "video shows" if frames.kind == "video" else "photos show"
         times = ", ".join(f"{model.frames} frames in another" for model in others)
         return (
-            f"The {kind} {len(report.models)} places that nothing ties together: {report.models[0].frames} frames in one, "
-            f"{times}. The scene is made of the first; each place is kept as a model of its own."
+            f"The {kind} {len(report.models)} places that nothing ties together: {report.models[0].frames} frames in "
+            f"one, {times}. The scene is made of the first; each place is kept as a model of its own."
         )
     because = f" Most likely: {cause}." if cause else ""
     return f"The scene shows only what these saw.{because}"

@@ -60,7 +60,7 @@ def import_transforms(path: Path, folder: Path, max_size: int = 0) -> Imported:
     entries, missing = _entries(path, content)
     if not entries:
         raise FormatError(
-            f"none of the {len(missing)} pictures that {path} lists exists, such as {missing[0] if missing else 'any'}; "
+            f"none of the {len(missing)} pictures that {path} lists exists, such as {missing[0]}; "
             "expected them under these paths, from the folder of the file."
         )
     lenses = list(dict.fromkeys(entry.lens for entry in entries))
@@ -166,8 +166,8 @@ def _viewmat(
     u, singular, vt = np.linalg.svd(matrix[:3, :3])
     if not (np.abs(singular - 1) < 0.02).all() or np.linalg.det(u @ vt) < 0:
         raise FormatError(
-            f"{where} a transform_matrix that is no rotation: its singular values are {singular.round(4).tolist()}, the "
-            f"sign of its determinant {np.sign(np.linalg.det(u @ vt)):.0f}; expected three times 1, and 1."
+            f"{where} a transform_matrix that is no rotation: its singular values are {singular.round(4).tolist()}, "
+            f"the sign of its determinant {np.sign(np.linalg.det(u @ vt)):.0f}; expected three times 1, and 1."
         )
     rotation = u @ vt
     viewmat = np.eye(4)
@@ -186,7 +186,8 @@ def _lens(path: Path, facts: Mapping[str, Any], picture: Path) -> Lens:
     w, h = number("w", width), number("h", height)
     if min(w, h) < 1 or not np.allclose((width / w), (height / h), rtol=0.02):
         raise FormatError(
-            f"{picture} has {width} x {height} pixels, and {path} says {w:g} x {h:g}; expected the same, or the same shape."
+            f"{picture} has {width} x {height} pixels, and {path} says {w:g} x {h:g}; expected the same, or "
+            "the same shape."
         )
     sx, sy = width / w, height / h
     fx = number("fl_x", 0.0) or _focal(w, number("camera_angle_x", 0.0))

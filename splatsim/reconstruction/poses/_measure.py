@@ -22,7 +22,6 @@ def report_model(model: Any, frames: FrameSet, lenses: Sequence[Lens]) -> ModelR
     order = _positions(model, frames)
     times = np.array([frame.time for frame in frames.frames])
     jump, when = _largest_jump(model, frames, order) if frames.kind == "video" else (None, None)
-    cameras = [model.cameras[number] for number in sorted(model.cameras)]
     return ModelReport(
         frames=len(order),
         stretches=_stretches(sorted(order), times),
@@ -32,9 +31,9 @@ def report_model(model: Any, frames: FrameSet, lenses: Sequence[Lens]) -> ModelR
         median_triangulation_angle_deg=_median_angle(model),
         focals=tuple(
             (_focal(lens), float(camera.mean_focal_length()), lens.known_focal)
-            for lens, camera in zip(lenses, cameras, strict=False)
+            for lens, camera in ((lenses[number - 1], model.cameras[number]) for number in sorted(model.cameras))
         ),
-        lenses=tuple(f"{camera.model_name} {camera.params_to_string()}" for camera in cameras),
+        lenses=tuple(f"{camera.model_name} {camera.params_to_string()}" for _, camera in sorted(model.cameras.items())),
         largest_jump=jump,
         largest_jump_time=when,
         loops=_loops(model, order) if frames.kind == "video" else 0,
@@ -145,17 +144,25 @@ def report_frames(
         to_largest[second] += first in largest
     reports = []
     for place, frame in enumerate(frames.frames):
-        number, image = where.get(place, (None, None))
+        number, image = where.get(place, (-1, None))
         reason = None if number == 0 else _reason(number, int(keypoints[place]), int(degree[place]), to_largest[place])
         points = int(image.num_points3D) if image is not None else 0
         reports.append(
-            FrameReport(frame.name, frame.time, number, int(keypoints[place]), int(degree[place]), points, reason)
+            FrameReport(
+                frame.name,
+                frame.time,
+                number if number >= 0 else None,
+                int(keypoints[place]),
+                int(degree[place]),
+                points,
+                reason,
+            )
         )
     return tuple(reports)
 
 
-def _reason(model: int | None, keypoints: int, links: int, to_largest: int) -> str:
-    if model is not None:
+def _reason(model: int, keypoints: int, links: int, to_largest: int) -> str:
+    if model >= 0:
         return f"it stands in model {model}, which is not tied to the largest"
     if keypoints < FEW_KEYPOINTS:
         return f"low texture: {keypoints} features were found"

@@ -56,13 +56,12 @@ def similarity(descriptors: Sequence[Integer[np.ndarray, "_ d"]], seed: int) -> 
         return np.zeros((len(descriptors), len(descriptors)))
     words = _words(np.concatenate(drawn).astype(np.float32), generator)
     vectors = np.stack([_vlad(features.astype(np.float32), words) for features in descriptors])
-    return (vectors @ vectors.T).astype(np.float64)
+    return np.asarray(vectors @ vectors.T, np.float64)
 
 
 def _draw(features: Integer[np.ndarray, "m d"], count: int, generator: np.random.Generator) -> np.ndarray:
     chosen = generator.permutation(len(features))[:count]
-    drawn: np.ndarray = features[np.sort(chosen)]
-    return drawn
+    return np.asarray(features[np.sort(chosen)])
 
 
 def _words(features: Float[np.ndarray, "m d"], generator: np.random.Generator) -> Float[np.ndarray, "k d"]:
