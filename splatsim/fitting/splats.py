@@ -22,7 +22,7 @@ LARGEST_OPACITY = 1 - 1e-4
 class Rates:
     """Learning rates of Adam."""
 
-    means: float = 1.6e-4
+    means: float = 1.6e-3
     """In units of the scene's length."""
     quats: float = 1e-3
     log_scales: float = 5e-3

@@ -101,6 +101,8 @@ class Recipe:
     """Of the mean opacity."""
     scale_penalty: float = 0.005
     """Of the mean scale, in units of the scene's length."""
+    patches: int = 40
+    """Patches along a picture's long side that get a point where there is none."""
     opacity: float = 0.5
     """At the start."""
     scale: float = 1.0
