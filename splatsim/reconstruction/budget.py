@@ -30,6 +30,11 @@ class Calibration:
     milliseconds: list[tuple[int, int, float]]
     """Divisor of the sides, Gaussians, milliseconds of a step."""
 
+    @classmethod
+    def from_facts(cls, steps: int, seconds: float, milliseconds: list[list[float]]) -> "Calibration":
+        """As it was written in a checkpoint."""
+        return cls(steps, seconds, [(int(level), int(count), took) for level, count, took in milliseconds])
+
 
 def calibrate(capture: Capture, pictures: Pictures, config: FitConfig, recipe: Recipe, budget: float) -> Calibration:
     """How many steps take `budget` seconds, trial included. Nothing but this number depends on time."""

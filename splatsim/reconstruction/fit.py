@@ -155,7 +155,8 @@ class _Run:
         self.began -= facts["seconds"]
         self.curve = [Point(**point) for point in facts["curve"]]
         self.losses = list(facts["losses"])
-        self.calibration = facts["calibration"] and Calibration(**facts["calibration"])
+        if facts["calibration"]:
+            self.calibration = Calibration.from_facts(**facts["calibration"])
 
     def result(self) -> FitResult:
         """What there is now, without Gaussians that no fitted picture shows."""
