@@ -22,10 +22,10 @@ LARGEST_OPACITY = 1 - 1e-4
 class Rates:
     """Learning rates of Adam."""
 
-    means: float = 1.6e-4
+    means: float = 3e-3
     """In units of the scene's length."""
     quats: float = 1e-3
-    log_scales: float = 5e-3
+    log_scales: float = 1.5e-2
     logit_opacities: float = 5e-2
     sh: float = 5e-3
     """Of the colour that is the same from all sides."""

@@ -27,8 +27,13 @@ class Calibration:
     """That fit into the budget."""
     seconds: float
     """That the trial took."""
-    milliseconds: tuple[tuple[int, int, float], ...]
+    milliseconds: list[tuple[int, int, float]]
     """Divisor of the sides, Gaussians, milliseconds of a step."""
+
+    @classmethod
+    def from_facts(cls, steps: int, seconds: float, milliseconds: list[list[float]]) -> "Calibration":
+        """As it was written in a checkpoint."""
+        return cls(steps, seconds, [(int(level), int(count), took) for level, count, took in milliseconds])
 
 
 def calibrate(capture: Capture, pictures: Pictures, config: FitConfig, recipe: Recipe, budget: float) -> Calibration:
@@ -44,7 +49,7 @@ def calibrate(capture: Capture, pictures: Pictures, config: FitConfig, recipe: R
             trial.splats.redistribute(count, weights, np.random.default_rng(0), min_opacity=0.0, spread=1.0)
         measured += [(level, count, 1e3 * _step_time(trial, level)) for level in LEVELS]
     steps = _steps_for(budget - (time.perf_counter() - begin), measured, counts, recipe)
-    return Calibration(steps, time.perf_counter() - begin, tuple(measured))
+    return Calibration(steps, time.perf_counter() - begin, measured)
 
 
 def _step_time(trial: Optimisation, level: int) -> float:

@@ -19,6 +19,7 @@ from splatsim.fitting.schedules import decay, growth, stage
 from splatsim.fitting.splats import Splats
 from splatsim.gaussians import Gaussians
 from splatsim.reconstruction.capture import Capture
+from splatsim.reconstruction.filling import fill_thin_places
 from splatsim.reconstruction.holdout import split
 from splatsim.reconstruction.pictures import Pictures
 from splatsim.reconstruction.recipe import FitConfig, Recipe
@@ -49,7 +50,9 @@ class Optimisation:
         self.device = pictures.device
         self.backend: Backend = "cuda" if self.device.type == "cuda" else config.backend
         self.length = scene_length(capture)
-        start = start_gaussians(capture, opacity=recipe.opacity, scale=recipe.scale).to(str(self.device))
+        most = max(0, config.most_gaussians // 2 - len(capture.points))
+        more = fill_thin_places(capture, pictures, self.train, patches=recipe.patches, most=most)
+        start = start_gaussians(capture, *more, opacity=recipe.opacity, scale=recipe.scale).to(str(self.device))
         self.splats = Splats(start, recipe.rates, self.length)
         self.first_count = len(self.splats)
         self.corrections = Corrections(

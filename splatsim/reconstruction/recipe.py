@@ -87,7 +87,7 @@ class Recipe:
     """Gaussians below it are dead."""
     spread: float = 0.5
     """Copies lie apart by so many standard deviations."""
-    error_power: float = 0.0
+    error_power: float = 0.5
     """Gaussians are copied in proportion to opacity · (rate of change of their place)^this."""
     rates: Rates = field(default_factory=Rates)
     """Learning rates at the start."""
@@ -101,6 +101,8 @@ class Recipe:
     """Of the mean opacity."""
     scale_penalty: float = 0.005
     """Of the mean scale, in units of the scene's length."""
+    patches: int = 32
+    """Patches along a picture's long side that get a point where there is none."""
     opacity: float = 0.5
     """At the start."""
     scale: float = 1.0

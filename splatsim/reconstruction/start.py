@@ -1,7 +1,7 @@
 """Where a fit starts: what the triangulated points of a capture say before the first step."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from splatsim.fitting.initialisation import gaussians_from_points
@@ -28,14 +28,28 @@ def scene_length(capture: Capture) -> float:
     return 1.0
 
 
-def start_gaussians(capture: Capture, *, opacity: float, scale: float) -> Gaussians:
-    """One round Gaussian for each point."""
+def start_gaussians(
+    capture: Capture,
+    points: Float[Tensor, "p 3"],
+    colors: UInt8[Tensor, "p 3"],
+    *,
+    opacity: float,
+    scale: float,
+) -> Gaussians:
+    """One round Gaussian for each point of the capture and for each further one."""
     picture, point = capture.observations.long().unbind(-1)
     depths = observed_depths(capture)
     per_pixel = torch.full((len(capture.points),), float("inf"))
     per_pixel.scatter_reduce_(0, point, depths.clamp_min(0) / capture.Ks[picture, 0, 0], "amin")
     largest = LARGEST_PIXELS * torch.where(per_pixel > 0, per_pixel, float("inf"))
-    return gaussians_from_points(capture.points, capture.point_colors, opacity=opacity, scale=scale, largest=largest)
+    largest = torch.cat([largest, torch.full((len(points),), float("inf"))])
+    return gaussians_from_points(
+        torch.cat([capture.points, points]),
+        torch.cat([capture.point_colors, colors]),
+        opacity=opacity,
+        scale=scale,
+        largest=largest,
+    )
 
 
 def depth_targets(
