@@ -47,8 +47,9 @@ def write_failure(out: Path, frames: FrameSet, report: PoseReport, diagnosis: Di
     """The page of footage that could not be reconstructed."""
     page = Page("No scene", f"{report.registered} of {report.given} chosen pictures found a pose.")
     page.text(diagnosis.sentence, alarm=True)
-    page.text("What to try next:")
-    page.command(diagnosis.next_command)
+    if diagnosis.next_command:
+        page.text("What to try next:")
+        page.command(diagnosis.next_command)
     _add_poses(page, report)
     _add_footage(page, frames)
     page.write(out / REPORT)

@@ -12,13 +12,15 @@ from splatsim.reconstruction import stages
 from splatsim.reconstruction.align import AlignConfig, align
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.diagnosis import Diagnosis, diagnose
-from splatsim.reconstruction.fit import FitConfig, FitResult, fit
+from splatsim.reconstruction.fit import fit
+from splatsim.reconstruction.fit_result import FitResult
 from splatsim.reconstruction.frames import FrameConfig, select_frames
 from splatsim.reconstruction.frameset import FrameSet
-from splatsim.reconstruction.imports import import_colmap, import_transforms
-from splatsim.reconstruction.poses import PoseConfig, Posed, estimate_poses
+from splatsim.reconstruction.imports import Imported, import_colmap, import_transforms
 from splatsim.reconstruction.outcome import Origin, Outcome
 from splatsim.reconstruction.page import REPORT, write_failure
+from splatsim.reconstruction.poses import PoseConfig, Posed, estimate_poses
+from splatsim.reconstruction.recipe import FitConfig
 from splatsim.reconstruction.results import publish, write_outcome
 from splatsim.reconstruction.sources import Source, open_source
 from splatsim.scene import MANIFEST, Scene
@@ -131,8 +133,7 @@ class _Job:
                 assert self.source.images is not None
                 masks = self.config.masks
                 found = import_colmap(self.source.path, self.source.images, target, size, masks_folder=masks)
-            for name in found.missing:
-                logger.warning("%s is listed in %s and does not exist; it is left out", name, self.source.path)
+            _say_missing(found, self.source.path)
 
         return Capture.load(self._stage("poses", make, "poses") / "capture")
 
@@ -192,10 +193,17 @@ class _Job:
             begun = json.loads(note.read_text(encoding="utf-8"))
             if begun != facts:
                 raise FileExistsError(
-                    f"{self.out} was begun with {begun.get('name')} (SHA-256 {str(begun.get('sha256'))[:12]}…), not with "
-                    f"{self.source.path} (SHA-256 {self.input[:12]}…); name another folder, or pass --overwrite."
+                    f"{self.out} was begun with {begun.get('name')} (SHA-256 {str(begun.get('sha256'))[:12]}…), not "
+                    f"with {self.source.path} (SHA-256 {self.input[:12]}…); name another folder, or pass --overwrite."
                 )
         stages.write_json(note, facts)
+
+
+def _say_missing(found: Imported, path: Path) -> None:
+    if found.missing:
+        count, first = len(found.missing), ", ".join(found.missing[:3])
+        listed = count + len(found.capture)
+        logger.warning("%d of %d pictures of %s do not exist and are left out: %s, …", count, listed, path, first)
 
 
 def _check_folder(out: Path, resume: bool, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""The result folder: the scene, a compressed copy, cameras, a COLMAP model, a preview and a report; the manifest last."""
+"""The result folder: scene, compressed copy, cameras, COLMAP model, metrics, preview and report; the manifest last."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from splatsim.cameras import Cameras
 from splatsim.formats import save_gaussians
 from splatsim.gaussians import Gaussians
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.fit import FitResult
+from splatsim.reconstruction.fit_result import FitResult
 from splatsim.reconstruction.outcome import Outcome
 from splatsim.reconstruction.page import REPORT, write_report
 from splatsim.reconstruction.poses import write_model
@@ -77,6 +77,7 @@ def publish(staging: Path, out: Path) -> None:
         if target.is_dir() and not target.is_symlink():
             shutil.rmtree(target)
         os.replace(entry, target)
+    staging.rmdir()
 
 
 def _provenance(outcome: Outcome) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""The command line: tyro over functions of the library, whose docstrings and field strings are its help."""
+"""`splatsim render`: a picture or a video of a scene."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -13,9 +12,9 @@ import tyro
 from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
-from splatsim import camera_paths, doctor, video
+from splatsim import camera_paths, video
 from splatsim.cameras import Cameras
-from splatsim.errors import BackendUnavailable, SplatsimError
+from splatsim.errors import BackendUnavailable
 from splatsim.formats.trajectory import load_cameras
 from splatsim.gaussians import Gaussians
 from splatsim.rendering import Backend, choose_backend, render
@@ -186,43 +185,3 @@ def _device(backend: Backend) -> torch.device:
             raise
         return torch.device("cpu")
     return torch.device("cuda")
-
-
-def view(
-    scene: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SCENE")],
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    max_gaussians: int = 500_000,
-) -> None:
-    """Show a scene folder or a .ply, .splat or .spz file in the browser, until Ctrl-C.
-
-    Args:
-        scene: The scene.
-        host: Who may look: this machine alone, or 0.0.0.0 for everybody who can reach it.
-        port: Where the server listens.
-        max_gaussians: Of more than these, those that cover least are left out.
-    """
-    from splatsim import viewer
-
-    viewer.view(scene, host=host, port=port, max_gaussians=max_gaussians)
-
-
-def diagnose() -> None:
-    """Print versions, cores, instruction sets, which back ends run here and why others do not, and ffmpeg."""
-    print("\n".join(doctor.report()))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit code: 0, or 2 with one sentence where the request cannot be met."""
-    commands: dict[str, Callable[..., Any]] = {"render": fly_through, "view": view, "doctor": diagnose}
-    try:
-        tyro.extras.subcommand_cli_from_dict(
-            commands, prog="splatsim", description="Gaussian splatting for robotics.", args=arguments
-        )
-    except KeyboardInterrupt:
-        print("splatsim: interrupted; nothing was written.", file=sys.stderr)
-        return 130
-    except (SplatsimError, ValueError, FileNotFoundError, FileExistsError, PermissionError) as error:
-        print(f"splatsim: {error}", file=sys.stderr)
-        return 2
-    return 0
