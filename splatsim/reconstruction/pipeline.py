@@ -85,12 +85,18 @@ def reconstruct(
     """
     config = config or ReconstructConfig()
     source = open_source(Path(path))
-    out = Path(out) if out is not None else Path.cwd() / f"{Path(path).resolve().stem}_scene"
+    out = default_folder(Path(path)) if out is None else Path(out)
     _check_folder(out, resume, overwrite)
     with stages.locked(out / WORK):
         if overwrite and not resume:
             _clear(out / WORK)
         return _Job(source, config, out).run()
+
+
+def default_folder(path: Path) -> Path:
+    """Where the scene of some footage goes: NAME_scene in the current folder."""
+    named = path.resolve()
+    return Path(f"{named.parent.name if named.name == 'transforms.json' else named.stem}_scene")
 
 
 class _Job:
@@ -202,9 +208,8 @@ class _Job:
         return folder
 
     def _origin(self) -> Origin:
-        path = self.source.path
-        name = path.parent.name if path.name == "transforms.json" else path.stem
-        return Origin(name, path.name, self.input, stages.plain(self.config), self.seconds)
+        name = default_folder(self.source.path).name.removesuffix("_scene")
+        return Origin(name, self.source.path.name, self.input, stages.plain(self.config), self.seconds)
 
     def _check_input(self) -> None:
         """A folder belongs to the footage it was begun with.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from splatsim.tensors import TensorDataclass
 LabelImage = UInt8[Tensor, "h w"]
 
 
+@runtime_checkable
 class LabelImages(Protocol):
     """A label image for each view, or None: a list, or what `read_labels` gives."""
 
