@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from splatsim.tensors import TensorDataclass
 LabelImage = UInt8[Tensor, "h w"]
 
 
-class LabelImages(Protocol):
+@runtime_checkable
+class LabelSource(Protocol):
     """A label image for each view, or None: a list, or what `read_labels` gives."""
 
     def __len__(self) -> int: ...
@@ -69,7 +70,7 @@ class Votes(TensorDataclass):
 def lift_labels(
     gaussians: Gaussians,
     views: Cameras | Sequence[Cameras] | Capture,
-    labels: LabelImages,
+    labels: LabelSource,
     class_names: Sequence[str],
     *,
     antialiased: bool = False,
@@ -234,7 +235,7 @@ class Views:
     def __init__(
         self,
         cameras: Cameras | Sequence[Cameras] | Capture,
-        labels: LabelImages,
+        labels: LabelSource,
         classes: int,
     ) -> None:
         if len(cameras) != len(labels):
