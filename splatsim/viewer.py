@@ -116,7 +116,7 @@ class Viewer:
             return
         shown = np.unique(np.linspace(0, len(scene.cameras) - 1, MAX_FRUSTUMS).round().astype(int))
         cameras = scene.cameras[torch.from_numpy(shown)].to(torch.float32)
-        size = 0.02 * _extent(scene)
+        size = 0.006 * _extent(scene)
         handles = []
         for index in range(len(cameras)):
             position, quat, fov = _pose(cameras[index])
@@ -125,7 +125,7 @@ class Viewer:
                 fov,
                 cameras.width / cameras.height,
                 scale=size,
-                thickness=0.03 * size,
+                thickness=0.04 * size,
                 color=(230, 120, 20),
                 wxyz=quat,
                 position=position,

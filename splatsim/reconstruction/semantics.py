@@ -24,7 +24,7 @@ LabelImage = UInt8[Tensor, "h w"]
 
 
 @runtime_checkable
-class LabelImages(Protocol):
+class LabelSource(Protocol):
     """A label image for each view, or None: a list, or what `read_labels` gives."""
 
     def __len__(self) -> int: ...
@@ -70,7 +70,7 @@ class Votes(TensorDataclass):
 def lift_labels(
     gaussians: Gaussians,
     views: Cameras | Sequence[Cameras] | Capture,
-    labels: LabelImages,
+    labels: LabelSource,
     class_names: Sequence[str],
     *,
     antialiased: bool = False,
@@ -235,7 +235,7 @@ class Views:
     def __init__(
         self,
         cameras: Cameras | Sequence[Cameras] | Capture,
-        labels: LabelImages,
+        labels: LabelSource,
         classes: int,
     ) -> None:
         if len(cameras) != len(labels):
