@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 
 from splatsim.errors import ReconstructionError
 from splatsim.reconstruction import stages
