@@ -49,12 +49,16 @@ class Undistortion:
 
     def labels(self, labels: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h2 w2"]:
         """Labels without distortion, each pixel's from the nearest one."""
-        import cv2
-
-        reduced = cv2.resize(labels, self.source, interpolation=cv2.INTER_NEAREST_EXACT)
-        if self.lookup is not None:
-            reduced = cv2.remap(reduced, self.lookup, np.empty(0), cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(reduced, np.uint8)
+        # Not cv2.remap: with float maps and INTER_NEAREST OpenCV 5.0 gives something else.
+        height, width = labels.shape
+        lookup = self.lookup
+        if lookup is None:
+            lookup = np.stack(np.meshgrid(np.arange(self.width), np.arange(self.height)), axis=-1)
+        scale = np.array([width / self.source[0], height / self.source[1]])
+        places = np.floor((lookup + 0.5) * scale).astype(np.int64)
+        columns, rows = (places[..., k].clip(0, limit - 1) for k, limit in enumerate((width, height)))
+        found: UInt8[np.ndarray, "h2 w2"] = labels[rows, columns]
+        return found
 
 
 @lru_cache(maxsize=16)
