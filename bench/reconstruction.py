@@ -123,8 +123,7 @@ def table(rows: list[dict[str, object]]) -> str:
     """Markdown, one column for each case."""
     keys = list(dict.fromkeys(key for row in rows for key in row if key != "case"))
     lines = ["| | " + " | ".join(str(row["case"]) for row in rows) + " |", "|---|" + "---:|" * len(rows)]
-    for key in keys:
-        lines.append(f"| {key} | " + " | ".join(_text(row.get(key)) for row in rows) + " |")
+    lines += [f"| {key} | " + " | ".join(_text(row.get(key)) for row in rows) + " |" for key in keys]
     return "\n".join(lines)
 
 
