@@ -37,7 +37,7 @@ class FitConfig:
     """Fit a gain and an offset for each channel of each picture."""
     refine_poses: bool = False
     """Fit a small motion for each camera."""
-    depth_weight: float = 0.1
+    depth_weight: float = 0.2
     """Weight of the triangulated points' depths in the loss; 0: none."""
     seed: int = 0
     """Decides everything that is random."""
@@ -95,6 +95,8 @@ class Recipe:
     """Learning rate of the means at the end, of that at the start."""
     last_rate: float = 1.0
     """The others' at the end."""
+    settling: float = 0.7
+    """From when on the others fall."""
     ssim_weight: float = 0.2
     """Of the loss; L1 has the rest."""
     opacity_penalty: float = 0.005
