@@ -77,25 +77,27 @@ class Recipe:
     """From when on the sides of the pictures are divided by how much."""
     sh_degrees: tuple[tuple[float, int], ...] = ((0.0, 0), (0.3, 1), (0.6, 2), (0.8, 3))
     """From when on colours have which degree."""
-    growth: tuple[float, float] = (0.03, 0.7)
+    growth: tuple[float, float] = (0.03, 0.5)
     """When the number of Gaussians grows."""
     redistributions: int = 60
     """How often Gaussians are added and moved, while it grows and until `last_move`."""
-    last_move: float = 0.8
+    last_move: float = 0.6
     """After it no Gaussian is moved any more."""
     min_opacity: float = 0.005
     """Gaussians below it are dead."""
     spread: float = 0.5
     """Copies lie apart by so many standard deviations."""
-    error_power: float = 0.5
+    error_power: float = 1.0
     """Gaussians are copied in proportion to opacity · (rate of change of their place)^this."""
     rates: Rates = field(default_factory=Rates)
     """Learning rates at the start."""
     last_means_rate: float = 0.01
     """Learning rate of the means at the end, of that at the start."""
-    last_rate: float = 1.0
-    """The others' at the end."""
-    settling: float = 0.7
+    settling_steps: float = 400.0
+    """The others fall to this divided by the number of steps: a longer fit can be finer. In a short one they stay."""
+    least_rate: float = 0.05
+    """But not below this share of what they were."""
+    settling: float = 0.3
     """From when on the others fall."""
     ssim_weight: float = 0.2
     """Of the loss; L1 has the rest."""

@@ -208,4 +208,4 @@ def test_torch_is_left_as_it_was(capture: Capture) -> None:
     before = torch.get_num_threads()
     fit(capture, dataclasses.replace(QUICK, steps=2))
     assert torch.get_num_threads() == before == native.threads()
-    assert (WIDTH, HEIGHT) == capture.sizes[0]
+    assert capture.sizes[0] == (WIDTH, HEIGHT)
