@@ -37,7 +37,7 @@ class FitConfig:
     """Fit a gain and an offset for each channel of each picture."""
     refine_poses: bool = False
     """Fit a small motion for each camera."""
-    depth_weight: float = 0.2
+    depth_weight: float = 0.5
     """Weight of the triangulated points' depths in the loss; 0: none."""
     seed: int = 0
     """Decides everything that is random."""
@@ -119,7 +119,7 @@ class Recipe:
     """Learning rate of the cameras' motions, radians and units of the scene's length."""
     pose_start: float = 0.3
     """Cameras stay where they are before."""
-    depth_until: float = 0.7
+    depth_until: float = 1.0
     """Depths count until then."""
     depth_every: int = 2
     """They are looked at in every so-manieth step."""
