@@ -1,4 +1,4 @@
-"""The tools beside the worlds: alignment of found with true positions, comparison of two makings, COLMAP on a video."""
+"""The tools beside the worlds: comparison of two makings, COLMAP on a video."""
 
 from pathlib import Path
 
@@ -11,20 +11,6 @@ from tests.scenes import generators
 import imageio.v3 as iio
 
 import compare
-
-
-def test_alignment_finds_a_similarity() -> None:
-    pytest.importorskip("pycolmap")
-    import register
-
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(20, 3))
-    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    rotation *= np.sign(np.linalg.det(rotation))
-    scale, found, shift = register.align(points, 2.5 * points @ rotation.T + (1, 2, 3))
-    assert scale == pytest.approx(2.5)
-    assert np.allclose(found, rotation)
-    assert np.allclose(shift, (1, 2, 3))
 
 
 def test_comparison_forgives_one_step_in_pictures_and_nothing_in_maps(tmp_path: Path) -> None:
