@@ -10,6 +10,7 @@ import torch
 import trimesh
 
 from splatsim import Cameras, render, render_surface
+from splatsim.reconstruction.evaluate import umeyama
 from splatsim.scene import Scene
 from splatsim.transforms import invert
 
@@ -34,12 +35,7 @@ class Similarity:
 
 def align_centres(found: np.ndarray, true: np.ndarray) -> Similarity:
     """The similarity that brings camera centres [n 3] nearest to the true ones."""
-    a, b = found - found.mean(0), true - true.mean(0)
-    u, spread, vt = np.linalg.svd(b.T @ a / len(a))
-    sign = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ sign @ vt
-    scale = float((spread * np.diag(sign)).sum() / (a**2).sum(1).mean())
-    shift = true.mean(0) - scale * rotation @ found.mean(0)
+    scale, rotation, shift = umeyama(found, true)
     error = np.linalg.norm(scale * found @ rotation.T + shift - true, axis=1)
     return Similarity(scale, rotation, shift, float(np.sqrt((error**2).mean())))
 

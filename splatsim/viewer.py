@@ -116,7 +116,7 @@ class Viewer:
             return
         shown = np.unique(np.linspace(0, len(scene.cameras) - 1, MAX_FRUSTUMS).round().astype(int))
         cameras = scene.cameras[torch.from_numpy(shown)].to(torch.float32)
-        size = 0.02 * _extent(scene)
+        size = 0.006 * _extent(scene)
         handles = []
         for index in range(len(cameras)):
             position, quat, fov = _pose(cameras[index])
@@ -125,7 +125,7 @@ class Viewer:
                 fov,
                 cameras.width / cameras.height,
                 scale=size,
-                thickness=0.03 * size,
+                thickness=0.04 * size,
                 color=(230, 120, 20),
                 wxyz=quat,
                 position=position,
@@ -163,10 +163,10 @@ def view(scene: Path, *, host: str = "127.0.0.1", port: int = 8080, max_gaussian
     """
     check_port(host, port)  # before the scene is read, which may take a while
     viewer = Viewer(open_scene(scene), host=host, port=port, max_gaussians=max_gaussians)
-    print(f"{scene}: {len(viewer.rows):,} Gaussians at {viewer.url} (Ctrl-C ends it)", flush=True)
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        print(f"Everybody who reaches {host} can look.", flush=True)
     try:
+        print(f"{scene}: {len(viewer.rows):,} Gaussians at {viewer.url} (Ctrl-C ends it)", flush=True)
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            print(f"Everybody who reaches {host} can look.", flush=True)
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:

@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 import tyro
 
 from splatsim.reconstruction import ReconstructConfig, reconstruct
+from splatsim.reconstruction.page import REPORT
+from splatsim.reconstruction.pipeline import default_folder
+from splatsim.reconstruction.results import PREVIEW
 
 UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600}
 
@@ -34,6 +37,10 @@ class Choices:
     """How poses are found: one picture after the other, or all at once (checked, and incremental where it fails)."""
     refine_poses: bool = False
     """Let the fit move the cameras a little."""
+    frames: int = 150
+    """Most pictures that are taken from a video."""
+    features: int = 4096
+    """Most features per picture, for the poses."""
     place: int = 1
     """Where the footage shows several places: which one, 1 for the one with the most pictures."""
     camera_height: float | None = None
@@ -42,6 +49,10 @@ class Choices:
     """Two pictures, and how far apart they were taken, metres: gives the scene its scale."""
     scale: float | None = None
     """Metres per unit of the poses."""
+    input_units: bool = False
+    """Poses that come with the input are in metres."""
+    up: Literal["auto", "keep"] = "auto"
+    """Find up and the floor, or keep the frame of the poses that come with the input: z up, floor at z = 0."""
     masks: Path | None = None
     """Folder of masks, one for each photo or frame: what is black there is not used."""
     labels: Path | None = None
@@ -61,9 +72,17 @@ class Choices:
         budget = None if self.budget is None else seconds_of(self.budget)
         return replace(
             default,
-            poses=replace(default.poses, mapper=self.poses, max_size=self.max_size, seed=self.seed),
+            frames=replace(default.frames, frames=self.frames),
+            poses=replace(
+                default.poses, mapper=self.poses, max_size=self.max_size, features=self.features, seed=self.seed
+            ),
             align=replace(
-                default.align, camera_height=self.camera_height, known_distance=self.known_distance, scale=self.scale
+                default.align,
+                camera_height=self.camera_height,
+                known_distance=self.known_distance,
+                scale=self.scale,
+                input_units=self.input_units,
+                up=self.up,
             ),
             fit=replace(
                 default.fit,
@@ -112,4 +131,7 @@ def reconstruct_footage(
     """
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("splatsim").setLevel(logging.INFO)
-    reconstruct(footage, choices.config(), out=out, resume=resume, overwrite=overwrite)
+    out = out or default_folder(footage)
+    scene = reconstruct(footage, choices.config(), out=out, resume=resume, overwrite=overwrite)
+    assert scene.gaussians is not None
+    print(f"{out}: {len(scene.gaussians)} Gaussians; see {out / REPORT} and {out / PREVIEW}")

@@ -43,8 +43,8 @@ class FlyThrough:
     scene (the default of a file), in its middle, turning, for rooms; or a .json file of cameras."""
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Red, green and blue behind the Gaussians, each in [0, 1]."""
-    antialiased: bool | None = None
-    """Keep the energy of footprints smaller than a pixel (Mip-Splatting); by default as the scene says."""
+    antialiased: bool = False
+    """Keep the energy of footprints smaller than a pixel (Mip-Splatting). A scene that was fitted so is shown so."""
     semantics: bool = False
     """Show the class of each pixel in a colour of its own."""
     depth: bool = False
@@ -138,7 +138,7 @@ def _frames(scene: Scene, cameras: Cameras, look: FlyThrough, device: torch.devi
     if look.semantics and semantics is None:
         raise ValueError(f'the scene "{scene.name}" has no semantics; expected a class for each Gaussian.')
     shared = {
-        "antialiased": scene.antialiased if look.antialiased is None else look.antialiased,
+        "antialiased": look.antialiased or scene.antialiased,
         "backend": look.backend,
     }
     far = None

@@ -28,15 +28,18 @@ def beside(left: Picture, right: Picture) -> Picture:
 def path_from_above(capture: Capture, *, width: int = 1000, unit: str = "m") -> Picture:
     """Points in their colours and the cameras in the order of the footage, blue to orange, seen along -z.
 
-    What is shown is the box that holds all cameras and the bulk of the points; a bar tells the length.
+    What is shown is the box that holds all cameras and the bulk of the points, in the middle of a picture at most 0.6
+    times as high as wide; a bar tells the length.
     """
     centres = invert(capture.viewmats)[:, :3, 3]
     low, high = _box(capture.points, centres)
-    scale = (width - 40) / float((high - low).max())
-    size = [max(60, round(float(side) * scale) + 40) for side in (high - low)]
+    across, up = (high - low).tolist()
+    scale = min((width - 40) / across, (0.6 * width - 40) / up)
+    size = [width, max(60, round(up * scale) + 40)]
+    margin = torch.tensor([(width - across * scale) / 2, 20.0])
 
     def place(xy: Float[Tensor, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        pixels = (xy - low) * scale + 20
+        pixels = (xy - low) * scale + margin
         return torch.stack([pixels[:, 0], size[1] - pixels[:, 1]], dim=1).numpy()
 
     canvas = np.full((size[1], size[0], 3), PAPER, np.uint8)

@@ -1,6 +1,7 @@
 """Outcome: all that a reconstruction found out, from the footage to the Gaussians."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from splatsim.reconstruction.align import Alignment
@@ -9,6 +10,7 @@ from splatsim.reconstruction.diagnosis import Diagnosis
 from splatsim.reconstruction.fit_result import FitResult
 from splatsim.reconstruction.frameset import FrameSet
 from splatsim.reconstruction.poses import PoseReport
+from splatsim.semantics import Semantics
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class Outcome:
     """How that frame was found."""
     fitted: FitResult
     """The Gaussians, and how good they are."""
+    semantics: Semantics | None = None
+    """The class of every Gaussian, where label images were given."""
+    label_ious: Mapping[str, float] = field(default_factory=dict)
+    """Of each class, in the held-out pictures."""
 
     @property
     def refined(self) -> Capture:

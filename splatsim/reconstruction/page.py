@@ -19,6 +19,7 @@ from splatsim.reconstruction.outcome import Outcome
 from splatsim.reconstruction.poses import PoseReport
 from splatsim.rendering import render
 from splatsim.report import Page
+from splatsim.semantics import Semantics, label_colors, render_labels
 
 REPORT = "report.html"
 SHOWN_FRAMES, SHOWN_VIEWS = 48, 12
@@ -32,8 +33,10 @@ def write_report(outcome: Outcome, path: Path) -> None:
         steps = f"{outcome.fitted.done:,} of {outcome.fitted.steps:,} steps"
         page.text(f"The fit was interrupted after {steps}; --resume goes on with it.", alarm=True)
     if outcome.diagnosis is not None and outcome.diagnosis.sentence:
-        page.text(outcome.diagnosis.sentence, alarm=True)
+        page.text(outcome.diagnosis.sentence, alarm=outcome.diagnosis.cause is not None or _has_places(outcome))
     _add_fit(page, outcome)
+    if outcome.semantics is not None:
+        _add_classes(page, outcome, outcome.semantics)
     _add_cameras(page, outcome)
     if outcome.frames is not None:
         _add_footage(page, outcome.frames)
@@ -66,6 +69,10 @@ def _lead(outcome: Outcome) -> str:
     if outcome.alignment.scale_source == "arbitrary":
         sentences.append("The scale is arbitrary: lengths are not metres.")
     return " ".join(sentences)
+
+
+def _has_places(outcome: Outcome) -> bool:
+    return outcome.report is not None and len(outcome.report.models) > 1
 
 
 def _add_fit(page: Page, outcome: Outcome) -> None:
@@ -104,6 +111,22 @@ def _pair(outcome: Outcome, index: int) -> Picture:
         ).colors[0]
         shown = expose(shown, fitted.log_gains[index], fitted.offsets[index])
     return beside(outcome.capture.picture(index), video.to_bytes(shown))
+
+
+def _add_classes(page: Page, outcome: Outcome, semantics: Semantics) -> None:
+    """What the classes look like, and how well they predict label images that were not used."""
+    page.section("Classes")
+    count, shots = len(semantics.class_names), []
+    indices = [view.index for view in outcome.fitted.held_out] or list(outcome.fitted.train)
+    for index in _spread(indices, 4):
+        camera, gaussians = outcome.refined.camera(index), outcome.fitted.gaussians
+        labels = render_labels(gaussians, semantics, camera, antialiased=outcome.antialiased).labels[0].numpy()
+        picture = beside(outcome.capture.picture(index), label_colors(labels, count))
+        shots.append((picture, outcome.capture.names[index]))
+    page.pictures(shots, columns=2)
+    if outcome.label_ious:
+        mean_iou = mean(outcome.label_ious.values())
+        page.table(["class", "IoU in held-out pictures"], [*outcome.label_ious.items(), ("mean", mean_iou)])
 
 
 def _add_cameras(page: Page, outcome: Outcome) -> None:

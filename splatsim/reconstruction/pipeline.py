@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 
 from splatsim.errors import ReconstructionError
 from splatsim.reconstruction import stages
@@ -17,6 +18,7 @@ from splatsim.reconstruction.fit_result import FitResult
 from splatsim.reconstruction.frames import FrameConfig, select_frames
 from splatsim.reconstruction.frameset import FrameSet
 from splatsim.reconstruction.imports import Imported, import_colmap, import_transforms
+from splatsim.reconstruction.labelling import label_gaussians, open_labels
 from splatsim.reconstruction.outcome import Origin, Outcome
 from splatsim.reconstruction.page import REPORT, write_failure
 from splatsim.reconstruction.poses import PoseConfig, Posed, estimate_poses
@@ -24,6 +26,7 @@ from splatsim.reconstruction.recipe import FitConfig
 from splatsim.reconstruction.results import publish, write_outcome
 from splatsim.reconstruction.sources import Source, open_source
 from splatsim.scene import MANIFEST, Scene
+from splatsim.semantics import Semantics
 
 WORK = "work"
 """Folder below the scene's in which the stages lie; it may be deleted when the scene is finished."""
@@ -52,6 +55,13 @@ class ReconstructConfig:
     classes: Path | None = None
     """File that names the classes of the label images."""
 
+    def __post_init__(self) -> None:
+        if (self.labels is None) != (self.classes is None):
+            given, missing = ("classes", "labels") if self.labels is None else ("labels", "classes")
+            raise ValueError(f"{given} were given without {missing}; expected both or neither.")
+        if self.place < 1:
+            raise ValueError(f"place is {self.place}; expected 1 for the largest, 2 for the next, ….")
+
 
 def reconstruct(
     path: Path,
@@ -76,12 +86,18 @@ def reconstruct(
     """
     config = config or ReconstructConfig()
     source = open_source(Path(path))
-    out = Path(out) if out is not None else Path.cwd() / f"{Path(path).resolve().stem}_scene"
+    out = default_folder(Path(path)) if out is None else Path(out)
     _check_folder(out, resume, overwrite)
     with stages.locked(out / WORK):
         if overwrite and not resume:
             _clear(out / WORK)
         return _Job(source, config, out).run()
+
+
+def default_folder(path: Path) -> Path:
+    """Where the scene of some footage goes: NAME_scene in the current folder."""
+    named = path.resolve()
+    return Path(f"{named.parent.name if named.name == 'transforms.json' else named.stem}_scene")
 
 
 class _Job:
@@ -105,9 +121,13 @@ class _Job:
         alignment = align(capture, self.config.align, frames=frames)
         capture = capture.moved(alignment.b_from_a, alignment.scale)
         fitted = self._fit(capture)
+        semantics, ious = self._semantics(capture, fitted)
         logger.info("results")
         staging = self.work / ".result"
-        scene = write_outcome(Outcome(self._origin(), frames, report, diagnosis, capture, alignment, fitted), staging)
+        outcome = Outcome(
+            self._origin(), frames, report, diagnosis, capture, alignment, fitted, semantics, label_ious=ious
+        )
+        scene = write_outcome(outcome, staging)
         publish(staging, self.out)
         return scene
 
@@ -167,6 +187,18 @@ class _Job:
         folder = self._stage("fit", make, "frames", "poses", "align", "place", "fit")
         return results[0] if results else fit(capture, self.config.fit, folder, resume=True)
 
+    def _semantics(self, capture: Capture, fitted: FitResult) -> tuple[Semantics | None, dict[str, float]]:
+        """Classes from the label images of fitted pictures, and how well they predict those of the others."""
+        if self.config.labels is None or self.config.classes is None:
+            return None, {}
+        logger.info("semantics")
+        started = perf_counter()
+        capture = capture.replace(viewmats=fitted.viewmats.to(capture.viewmats))
+        labels = open_labels(self.config.labels, self.config.classes, capture, fitted.train)
+        found = label_gaussians(fitted.gaussians, capture, labels, antialiased=self.config.fit.antialiased)
+        self.seconds["semantics"] = perf_counter() - started
+        return found
+
     def _stage(self, name: str, make: Callable[[Path], bool | None], *depends_on: str) -> Path:
         """The folder of a finished stage, which depends on the footage, the masks, and these parts of the settings."""
         logger.info(name)
@@ -177,9 +209,8 @@ class _Job:
         return folder
 
     def _origin(self) -> Origin:
-        path = self.source.path
-        name = path.parent.name if path.name == "transforms.json" else path.stem
-        return Origin(name, path.name, self.input, stages.plain(self.config), self.seconds)
+        name = default_folder(self.source.path).name.removesuffix("_scene")
+        return Origin(name, self.source.path.name, self.input, stages.plain(self.config), self.seconds)
 
     def _check_input(self) -> None:
         """A folder belongs to the footage it was begun with.

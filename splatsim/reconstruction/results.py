@@ -44,6 +44,7 @@ def write_outcome(outcome: Outcome, staging: Path) -> Scene:
         outcome.origin.name,
         gaussians,
         common_cameras(capture),
+        semantics=outcome.semantics,
         world_scale=outcome.alignment.scale,
         scale_source=outcome.alignment.scale_source,
         provenance=_provenance(outcome),
@@ -117,6 +118,7 @@ def _metrics(outcome: Outcome) -> dict[str, Any]:
         "seconds": outcome.origin.seconds,
         "poses": None if outcome.report is None else plain(outcome.report),
         "alignment": plain(outcome.alignment),
+        "label_ious": dict(outcome.label_ious),
     }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from splatsim.tensors import TensorDataclass
 LabelImage = UInt8[Tensor, "h w"]
 
 
-class LabelImages(Protocol):
+@runtime_checkable
+class LabelSource(Protocol):
     """A label image for each view, or None: a list, or what `read_labels` gives."""
 
     def __len__(self) -> int: ...
@@ -69,7 +70,7 @@ class Votes(TensorDataclass):
 def lift_labels(
     gaussians: Gaussians,
     views: Cameras | Sequence[Cameras] | Capture,
-    labels: LabelImages,
+    labels: LabelSource,
     class_names: Sequence[str],
     *,
     antialiased: bool = False,
@@ -156,9 +157,10 @@ def vote_again(
 
 
 def smooth(gaussians: Gaussians, votes: Votes, neighbours: int = NEIGHBOURS) -> Float[Tensor, "n k"]:
-    """Class probabilities, averaged over near Gaussians of like colour by what was said about each.
+    """Class probabilities, with what is missing in votes for a Gaussian made up from near ones of like colour.
 
-    A Gaussian about which nothing was said takes over from its neighbours, or from the nearest with a vote.
+    A Gaussian keeps to its own votes as far as it has some: w / (w + 1) for w pixels, and the mean of its neighbours
+    takes the rest. Where they have none either it takes over from the nearest with a vote.
     """
     votes = votes.to("cpu")
     means = gaussians.means.detach().cpu().nan_to_num(0, 0, 0)
@@ -166,10 +168,11 @@ def smooth(gaussians: Gaussians, votes: Votes, neighbours: int = NEIGHBOURS) -> 
     evidence = votes.weights / (votes.weights + ONE_VIEW)
     said = votes.probabilities * evidence[:, None]
     index, weights = _near(means, colors, neighbours)
-    result, total = said.clone(), evidence.clone()
+    around, known = torch.zeros_like(said), torch.zeros_like(evidence)
     for column in range(index.shape[1]):
-        result += weights[:, column, None] * said[index[:, column]]
-        total += weights[:, column] * evidence[index[:, column]]
+        around += weights[:, column, None] * said[index[:, column]]
+        known += weights[:, column] * evidence[index[:, column]]
+    result, total = said + (1 - evidence)[:, None] * around, evidence + (1 - evidence) * known
     silent = total < 1e-3
     if bool(silent.any()) and not bool(silent.all()):
         _, nearest = KDTree(means[~silent].numpy()).query(means[silent].numpy(), workers=torch.get_num_threads())
@@ -180,7 +183,7 @@ def smooth(gaussians: Gaussians, votes: Votes, neighbours: int = NEIGHBOURS) -> 
 def _near(
     means: Float[Tensor, "n 3"], colors: Float[Tensor, "n 3"], count: int
 ) -> tuple[Int[Tensor, "n m"], Float[Tensor, "n m"]]:
-    """The nearest others of each, and their weights by distance (of the median of the distances) and by colour."""
+    """The nearest others of each, and their shares by distance (of the median of the distances) and by colour."""
     count = min(count, len(means) - 1)
     if count < 1:
         return torch.zeros(len(means), 0, dtype=torch.int64), torch.zeros(len(means), 0)
@@ -189,7 +192,8 @@ def _near(
     near, rows = torch.from_numpy(distances[:, 1:]).float(), torch.from_numpy(index[:, 1:])
     reach = near.median(dim=1, keepdim=True).values.clamp_min(1e-9)
     unlike = (colors[rows] - colors[:, None]).norm(dim=-1)
-    return rows, torch.exp(-0.5 * ((near / reach) ** 2 + (unlike / COLOR_STEP) ** 2))
+    weights = torch.exp(-0.5 * ((near / reach) ** 2 + (unlike / COLOR_STEP) ** 2))
+    return rows, weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-20)
 
 
 def _onehot(labels: LabelImage) -> tuple[Int[Tensor, " p"], Float[Tensor, "h w p"]]:
@@ -234,7 +238,7 @@ class Views:
     def __init__(
         self,
         cameras: Cameras | Sequence[Cameras] | Capture,
-        labels: LabelImages,
+        labels: LabelSource,
         classes: int,
     ) -> None:
         if len(cameras) != len(labels):

@@ -9,6 +9,8 @@ from splatsim.reconstruction.poses._estimate import estimate_poses as estimate_p
 from splatsim.reconstruction.poses._export import write_model as write_model
 from splatsim.reconstruction.poses._known import capture_from_model as capture_from_model
 from splatsim.reconstruction.poses._known import triangulate as triangulate
+from splatsim.reconstruction.poses._originals import Original as Original
+from splatsim.reconstruction.poses._originals import read_originals as read_originals
 from splatsim.reconstruction.poses._report import FrameReport as FrameReport
 from splatsim.reconstruction.poses._report import ModelReport as ModelReport
 from splatsim.reconstruction.poses._report import PoseReport as PoseReport

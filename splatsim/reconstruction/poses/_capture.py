@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from splatsim.reconstruction.capture import IMAGES, MASKS, Capture
 from splatsim.reconstruction.poses._database import Lens
 from splatsim.reconstruction.poses._lenses import read_mask, read_picture, undistortion, write_png
+from splatsim.reconstruction.poses._originals import Original, write_originals
 
 SPARSE = "sparse"
 
@@ -58,6 +59,7 @@ def make_capture(model: Any, sources: Sequence[Source], folder: Path, max_size: 
     (temporary / SPARSE).mkdir()
     model.write(temporary / SPARSE)
     _capture(model, images, temporary, names, [source.time for source in used]).save()
+    write_originals(temporary, [Original(s.name, lens, max_size) for s, lens in zip(used, lenses, strict=True)])
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(temporary, folder)
     return Capture.load(folder)

@@ -17,6 +17,7 @@ from splatsim.reconstruction.poses._database import Lens, Picture, camera_of, fi
 from splatsim.reconstruction.poses._features import extract, match
 from splatsim.reconstruction.poses._lenses import read_mask, read_picture, undistortion, write_png
 from splatsim.reconstruction.poses._merge import posed_model, triangulate_model
+from splatsim.reconstruction.poses._originals import Original, write_originals
 from splatsim.reconstruction.poses._pairs import Pairs, alike_pairs, exhaustive_pairs
 from splatsim.reconstruction.poses._worker import quiet_colmap, run
 
@@ -74,6 +75,8 @@ def triangulate(
         for name, source in zip(names, sources, strict=True)
     ]
     capture = make_capture(model, clean, folder, 0)
+    by_name = {n: Original(s.name, lenses[k], max_size) for n, s, k in zip(names, sources, lens_of, strict=True)}
+    write_originals(folder, [by_name[name] for name in capture.names])
     shutil.rmtree(work)
     return capture
 

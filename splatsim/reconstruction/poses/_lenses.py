@@ -47,6 +47,15 @@ class Undistortion:
             reduced = cv2.remap(reduced, *self.lookup, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.where(reduced >= 250, 255, 0).astype(np.uint8)
 
+    def labels(self, labels: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h2 w2"]:
+        """Labels without distortion, each pixel's from the nearest one."""
+        import cv2
+
+        reduced = cv2.resize(labels, self.source, interpolation=cv2.INTER_NEAREST_EXACT)
+        if self.lookup is not None:
+            reduced = cv2.remap(reduced, self.lookup, np.empty(0), cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(reduced, np.uint8)
+
 
 @lru_cache(maxsize=16)
 def undistortion(lens: Lens, max_size: int) -> Undistortion:
