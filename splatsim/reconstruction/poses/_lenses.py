@@ -53,7 +53,7 @@ class Undistortion:
 
         reduced = cv2.resize(labels, self.source, interpolation=cv2.INTER_NEAREST_EXACT)
         if self.lookup is not None:
-            reduced = cv2.remap(reduced, self.lookup, np.empty(0), cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+            reduced = cv2.remap(reduced, *self.lookup, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(reduced, np.uint8)
 
 
