@@ -38,6 +38,8 @@ from splatsim.reconstruction.poses._worker import quiet_colmap
 
 LINKED = ".frames"
 """Copies of the frames for the time of the work, where their names have spaces."""
+FEATURES = {"video": 4096, "photos": 2048}
+"""Most features per picture where the configuration leaves it open."""
 ENOUGH = 0.98
 """Share of the frames in the largest model at which nothing more is tried."""
 LOOSE = 0.05
@@ -69,6 +71,8 @@ def estimate_poses(frames: FrameSet, folder: Path, config: PoseConfig | None = N
     """
     quiet_colmap()
     config = config or PoseConfig()
+    if not config.features:
+        config = replace(config, features=FEATURES[frames.kind])
     folder.mkdir(parents=True, exist_ok=True)
     frames = _with_plain_names(frames, folder / LINKED)
     names = [frame.name for frame in frames.frames]
