@@ -39,8 +39,8 @@ class Choices:
     """Let the fit move the cameras a little."""
     frames: int = 150
     """Most pictures that are taken from a video."""
-    features: int = 4096
-    """Most features per picture, for the poses."""
+    features: int = 0
+    """Most features per picture, for the poses; 0 takes what suits the footage."""
     kind: Literal["video", "photos", "colmap", "transforms"] | None = None
     """What the input is read as, where a folder can be several things: photos beside a transforms.json, say."""
     place: int = 1
