@@ -103,3 +103,27 @@ def logits_of(grid: OccupancyGrid, confidence: float = 0.98) -> LogitGrid:
         logits = torch.full(shape, doubt, device=grid.labels.device).log()
         logits.scatter_(0, grid.labels.long()[None], torch.tensor(confidence).log().item())
     return LogitGrid(grid.frame, logits.contiguous(), grid.free_label, grid.observed)
+
+
+def field_of(source: OccupancyGrid | LogitGrid) -> tuple[Float[Tensor, "x y z"], Float[Tensor, "x y z k"]]:
+    """Probability of being occupied (0 where nobody has seen), and of each class but the free one if so."""
+    if isinstance(source, LogitGrid):
+        return source.occupied(), source.classes()
+    labels = torch.arange(len(source.class_names), device=source.labels.device)
+    solid = labels[labels != source.free_label]
+    if source.probabilities is not None:
+        occupied = (1 - source.probabilities[..., source.free_label]).clamp(0, 1)
+        classes = source.probabilities[..., solid]
+        classes = classes / classes.sum(dim=-1, keepdim=True).clamp_min(1e-12)
+    else:
+        occupied = (source.labels != source.free_label).float()
+        classes = (source.labels[..., None] == solid).float()
+    return torch.where(source.observed, occupied, 0), classes
+
+
+def solid_labels_of(source: OccupancyGrid | LogitGrid) -> Int[Tensor, " k"]:
+    """The labels that the channels of rendered semantics stand for."""
+    if isinstance(source, LogitGrid):
+        return source.solid_labels
+    labels = torch.arange(len(source.class_names), device=source.labels.device)
+    return labels[labels != source.free_label]

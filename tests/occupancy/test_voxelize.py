@@ -43,11 +43,13 @@ def test_gradients_agree_with_finite_differences() -> None:
     names = ("means", "quats", "scales", "opacities", "features")
     leaves = [getattr(g, name).clone().requires_grad_() for name in names]
 
-    def outputs(*fields: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        found = voxelize(g.replace(**dict(zip(names, fields, strict=True))), FRAME, reach=50.0)
-        return found.occupied, found.classes
+    weights = torch.randn(5, 5, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
-    assert torch.autograd.gradcheck(outputs, leaves, atol=1e-6)
+    def total(*fields: torch.Tensor) -> torch.Tensor:
+        found = voxelize(g.replace(**dict(zip(names, fields, strict=True))), FRAME, reach=50.0)
+        return (torch.cat([found.occupied[..., None], found.classes], dim=-1) * weights).sum()
+
+    assert torch.autograd.gradcheck(total, leaves, atol=1e-6)
 
 
 def test_blocks_of_pairs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
