@@ -181,7 +181,7 @@ def composite(
     low, high = probabilities.detach().aminmax()
     if not (float(low) >= 0 and float(high) <= 1):
         raise ValueError(f"probabilities lie within [{float(low)}, {float(high)}]; expected numbers within [0, 1].")
-    flat = probabilities.reshape(-1), values.reshape(-1, values.shape[-1])
+    flat = probabilities.reshape(-1), values.reshape(probabilities.numel(), values.shape[-1])
     alphas, ranges, squares, composited = _Composite.apply(frame, rays, *flat)
     return RayComposite(alphas, ranges, squares, composited)
 
