@@ -15,7 +15,9 @@ import torch
 
 from splatsim import Cameras, cli, video
 from splatsim.errors import FormatError, SplatsimError
-from splatsim.formats import save_gaussians
+from splatsim.formats import is_antialiased, save_gaussians
+from splatsim.scene import Scene
+from splatsim.semantics import Semantics, palette
 from tests.conftest import random_gaussians, read_video
 
 SMALL = ["--width", "48", "--height", "32", "--seconds", "0.5", "--fps", "10"]
@@ -93,6 +95,70 @@ def test_cameras_from_a_file(scene: Path, tmp_path: Path) -> None:
     assert read_video(out).shape == (3, 22, 34, 3)  # odd sides grow by one
 
 
+def scene_folder(tmp_path: Path, **parts: object) -> Path:
+    """A scene with three cameras and two classes."""
+    gaussians = random_gaussians(60, k=4)
+    cameras = Cameras.look_at([[4.0, 0, 1], [0, 4.0, 1], [-4.0, 0, 1]], [0, 0, 0], fov_deg=60, width=48, height=32)
+    semantics = Semantics((torch.arange(60) % 2).to(torch.uint8), ("leaf", "bark"))
+    given = {"gaussians": gaussians, "cameras": cameras, "semantics": semantics, **parts}
+    Scene("bush", **given).save(tmp_path / "bush")  # type: ignore[arg-type]
+    return tmp_path / "bush"
+
+
+def test_a_scene_folder_is_flown_through_past_its_cameras(tmp_path: Path) -> None:
+    folder = scene_folder(tmp_path)
+    out = tmp_path / "a.mp4"
+    assert cli.main(["render", str(folder), "--out", str(out), "--seconds", "0.5", "--fps", "10"]) == 0
+    frames = read_video(out)
+    assert frames.shape == (5, 32, 48, 3)
+    assert np.abs(frames[0].astype(int) - frames[4]).max() > 30, "the camera does not move"
+    assert (
+        cli.main(["render", str(folder), "--out", str(out), "--path", "cameras", "--width", "24", "--overwrite"]) == 0
+    )
+    assert read_video(out).shape == (3, 32, 24, 3)
+
+
+def test_classes_and_depth_are_shown(tmp_path: Path) -> None:
+    folder, out = scene_folder(tmp_path), tmp_path / "a.png"
+    assert cli.main(["render", str(folder), "--out", str(out), "--semantics"]) == 0
+    colors = {tuple(color) for color in iio.imread(out).reshape(-1, 3).tolist()}
+    assert colors == {(0, 0, 0), *(tuple(color) for color in palette(2).tolist())}
+    assert cli.main(["render", str(folder), "--out", str(out), "--depth", "--overwrite"]) == 0
+    picture = iio.imread(out)
+    assert (picture[..., 0] == picture[..., 2]).all()
+    assert np.median(picture[picture > 0]) in range(120, 136)
+
+
+@pytest.mark.parametrize("kind", ["folder", ".ply", ".spz"])
+def test_gaussians_fitted_with_antialiasing_are_rendered_so(tmp_path: Path, kind: str) -> None:
+    small = random_gaussians(60, k=4, smallest=0.002, largest=0.004)
+    if kind == "folder":
+        place = scene_folder(tmp_path, gaussians=small, provenance={"render": {"antialiased": True}})
+        assert is_antialiased(place / "gaussians.ply")
+    else:
+        place = tmp_path / f"small{kind}"
+        save_gaussians(place, small, antialiased=True)
+    plain = tmp_path / f"plain{'.ply' if kind == 'folder' else kind}"
+    save_gaussians(plain, small)
+    pictures = []
+    for source, more in ((place, []), (plain, ["--antialiased"]), (plain, [])):
+        out = tmp_path / f"{len(pictures)}.png"
+        assert cli.main(["render", str(source), "--out", str(out), "--path", "orbit", *SMALL, *more]) == 0
+        pictures.append(iio.imread(out).astype(int))
+    assert np.array_equal(pictures[0], pictures[1])
+    assert pictures[2].sum() > 2 * pictures[1].sum()
+
+
+def test_what_a_scene_lacks_is_said(scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a.png"
+    assert "has no cameras; expected orbit" in refusal(capsys, "render", scene, "--out", out, "--path", "smooth")
+    assert "has no semantics" in refusal(capsys, "render", scene, "--out", out, "--semantics")
+    assert "expected one of them" in refusal(capsys, "render", scene, "--out", out, "--semantics", "--depth")
+    Scene("empty").save(tmp_path / "empty")
+    assert "has no Gaussians" in refusal(capsys, "render", tmp_path / "empty", "--out", out)
+    assert not out.exists()
+
+
 def test_odd_sides_repeat_the_last_row_and_column(tmp_path: Path) -> None:
     frame = np.full((31, 45, 3), 40, np.uint8)
     frame[-1], frame[:, -1] = 200, 200
@@ -142,7 +208,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     ],
 )
 def test_broken_cameras_are_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
-    from splatsim.camera_paths import load_cameras
+    from splatsim.formats.trajectory import load_cameras
 
     with pytest.raises(FormatError) as refused:
         load_cameras(camera_file(tmp_path / "c.json", **changes))
