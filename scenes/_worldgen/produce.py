@@ -123,8 +123,7 @@ def _write_all(folder, world, studio, options):
     _film(folder, world, studio, options, K)
     _off_path(folder, world, studio, options, K)
     _map_picture(folder / "map.png", world.nav_map)
-    lines = [f"{_sha256(path)}  {path.relative_to(folder)}" for path in sorted(folder.rglob("*")) if path.is_file()]
-    (folder / "checksums.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_checksums(folder)
 
 
 def _scene(world, studio, options, K):
@@ -185,6 +184,14 @@ def _off_path(folder, world, studio, options, K):
 def _map_picture(path, nav):
     """The map as people know it: white free, black occupied, grey unknown."""
     iio.imwrite(path, np.array([255, 0, 128], np.uint8)[nav.cells.numpy()])
+
+
+def write_checksums(folder):
+    """SHA-256 of every file in a folder, as `sha256sum --check` reads it; written last, it says that all is there."""
+    lines = [f"{_sha256(path)}  {path.relative_to(folder)}" for path in sorted(folder.rglob("*")) if path.is_file()]
+    part = folder / ".checksums.txt.partial"
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    part.replace(folder / "checksums.txt")
 
 
 def _sha256(path):

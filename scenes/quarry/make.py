@@ -56,11 +56,12 @@ class Site:
 
     def __init__(self, builder, terrain, path, rng):
         self.b, self.terrain, self.rng, self.paint = builder, terrain, rng, Paint(rng)
-        self.path, self.tree, self.taken = path, cKDTree(path), []
+        # What is driven, and the rest of the ramp, which the drive looks up at its end.
+        self.path, self.tree, self.taken = path, cKDTree(np.concatenate([path, terrain.ramp[:, :2]])), []
         self.slope = terrain.slope()
 
     def free(self, x, y, radius):
-        """Whether a disc is off the drive and off everything else."""
+        """Whether a disc is off the drive, off the ramp and off everything else."""
         if self.tree.query([x, y])[0] <= radius + CLEAR:
             return False
         turn = np.arange(8) * np.pi / 4
