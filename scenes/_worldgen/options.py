@@ -24,7 +24,7 @@ class Options:
     """Metres between points of baked light."""
     rays: int = 40
     """Rays per point for indirect light."""
-    surfels: int = 380_000
+    surfels: int = 370_000
     """Gaussians of the surface scene."""
     every: int = 1
     """Shoot every n-th frame only."""
@@ -61,7 +61,7 @@ def parse(name, arguments=None):
         "--luxel", type=float, default=0.0, help="metres between points of baked light (0: as the world wants)"
     )
     parser.add_argument("--rays", type=int, default=40, help="rays per point for indirect light")
-    parser.add_argument("--surfels", type=int, default=380_000, help="Gaussians of the surface scene")
+    parser.add_argument("--surfels", type=int, default=370_000, help="Gaussians of the surface scene")
     parser.add_argument("--every", type=int, default=1, help="shoot every n-th frame only, for a quick look")
     parser.add_argument("--views", type=int, default=40, help="views off the path")
     values = vars(parser.parse_args(arguments))

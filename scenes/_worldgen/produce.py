@@ -26,7 +26,8 @@ from _worldgen.shooting import (
     write_truth,
     write_video,
 )
-from _worldgen.surfels import count_pixels, sky_gaussians, surface_gaussians
+from _worldgen.sky_shell import sky_gaussians
+from _worldgen.surfels import count_pixels, surface_gaussians
 from _worldgen.tracer import Tracer
 from splatsim.cameras import Cameras
 from splatsim.gaussians import Gaussians
@@ -57,6 +58,8 @@ class World:
     """Frames from one with depth, normals and classes to the next."""
     sky_radius: float
     """Metres to the shell of Gaussians that stands for the sky."""
+    longest: float = 0.15
+    """Metres that one Gaussian stands for at most."""
     depth_unit: float = 0.001
     """Metres per step of the 16-bit depth pictures."""
     facts: dict = field(default_factory=dict)
@@ -131,9 +134,10 @@ def _scene(world, studio, options, K):
     cameras = Cameras(poses, torch.from_numpy(K).repeat(len(poses), 1, 1), options.width, options.height)
     near = world.walk.world_from_cam[::12]
     pixels = 3 * count_pixels(studio.tracer, near, intrinsics(480, 270, world.fov_deg), 480, 270)
-    pixels += count_pixels(studio.tracer, world.viewpoints, intrinsics(240, 136, 95), 240, 136)
-    gaussians, labels = surface_gaussians(studio, pixels, options.surfels)
-    sky = sky_gaussians(studio, world.sky_radius)
+    wide = intrinsics(240, 136, 95), 240, 136
+    pixels += count_pixels(studio.tracer, world.viewpoints, *wide)
+    gaussians, labels = surface_gaussians(studio, pixels, options.surfels, world.longest)
+    sky = sky_gaussians(studio, world.sky_radius, np.concatenate([near, world.viewpoints]), *wide)
     gaussians = Gaussians.concat([gaussians, sky])
     labels = torch.cat([labels, torch.full((len(sky),), world.model.class_names.index("sky"), dtype=torch.uint8)])
     return Scene(
@@ -173,7 +177,7 @@ def _off_path(folder, world, studio, options, K):
     (folder / "views").mkdir()
     shots = pictures(studio, poses, K, options.width, options.height, options.seed + 1, options.workers, "views")
     for number, picture in shots:
-        iio.imwrite(folder / "views" / f"{number:02d}.jpg", picture.colors, quality=94)
+        iio.imwrite(folder / "views" / f"{number:02d}.jpg", picture.colors, quality=90)
         mask = seen_mask(picture, poses[number], K, others, depths)
         iio.imwrite(folder / "views" / f"{number:02d}.mask.png", mask.astype(np.uint8) * 255)
         iio.imwrite(folder / "views" / f"{number:02d}.depth.png", depth_code(picture.depths, world.depth_unit))

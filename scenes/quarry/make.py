@@ -245,6 +245,7 @@ def world(seed):
         luxel=0.17,
         truth_every=45,
         sky_radius=220.0,
+        longest=3.0,
         depth_unit=0.005,
         facts=facts,
         patterns=with_ground(terrain),
