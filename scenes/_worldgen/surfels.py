@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from _worldgen.pictures import srgb
-from _worldgen.tracer import lerp_quad, on_quad
+from _worldgen.tracer import on_quad
 from splatsim.gaussians import Gaussians
 from splatsim.spherical_harmonics import C0
 from splatsim.transforms import quat_from_rotmat
@@ -68,7 +68,7 @@ class Cells:
         for a, b in ((0.5, 0.5), (0.08, 0.08), (0.92, 0.08), (0.92, 0.92), (0.08, 0.92)):
             rows = np.flatnonzero(covered)
             st = low[rows] + (high[rows] - low[rows]) * (a, b)
-            points = lerp_quad(self.studio.model.corners[quad[rows]], st) + 1e-3 * normal[rows]
+            points = on_quad(self.studio.model.corners[quad[rows]], st) + 1e-3 * normal[rows]
             covered[rows] = self.studio.tracer.blocked(points, normal[rows], CLOSE)
         return covered
 
