@@ -16,8 +16,7 @@ from scipy.spatial import cKDTree
 import machines
 import things
 from _worldgen.finish import Finish
-from _worldgen.options import parse
-from _worldgen.produce import World, produce
+from _worldgen.produce import World, main
 from _worldgen.shapes import Builder
 from _worldgen.walk import Manner, camera, film
 from grounds import with_ground
@@ -254,5 +253,4 @@ def world(seed):
 
 
 if __name__ == "__main__":
-    options = parse("quarry")
-    produce(world(options.seed), options)
+    main("quarry", world)
