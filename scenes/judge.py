@@ -34,7 +34,8 @@ def judge(folder, count=20, made=None):
         made: the model behind the world, where it is at hand; otherwise it is built again from its seed.
 
     Raises:
-        FormatError: the folder holds no views, or is no scene.
+        FileNotFoundError: the folder holds no scene.
+        FormatError: it holds no views, or a part is damaged.
     """
     scene = Scene.load(folder)
     note = folder / "views" / "trajectory.json"
@@ -90,7 +91,7 @@ def main():
     options = parser.parse_args()
     try:
         print(json.dumps(judge(options.world, options.count), indent=1))
-    except FormatError as error:
+    except (FormatError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error
 
 

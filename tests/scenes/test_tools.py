@@ -73,7 +73,7 @@ def test_surface_gaussians_of_the_committed_worlds_meet_their_bars(world: str) -
 
 
 def test_a_world_without_views_cannot_be_judged(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match=r"scene\.toml"):
+    with pytest.raises(FileNotFoundError, match=r"has no scene\.toml"):
         judge.judge(tmp_path)
     for name in ("scene.toml", "gaussians.spz", "semantics.npz", "cameras.npz", "occupancy.npz", "nav_map.npz"):
         (tmp_path / name).write_bytes((generators.SCENES / "apartment" / name).read_bytes())
