@@ -1,20 +1,28 @@
-"""Where a fly-through goes: around the Gaussians, in their midst, or as a file of cameras says."""
+"""Where a fly-through goes: around the Gaussians, in their midst, or past the cameras that saw them."""
 
-import json
 import math
-from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation, Slerp
 from torch import Tensor
 
-from splatsim.cameras import MAX_IMAGE_SIDE, Cameras
-from splatsim.errors import FormatError
+from splatsim.cameras import Cameras
 from splatsim.gaussians import Gaussians
+from splatsim.transforms import invert
 
-MAX_CAMERA_FILE = 64 * 1024 * 1024
-"""Bytes: some 100,000 cameras."""
+Poses = Float[np.ndarray, "_ 4 4"]
+
+SAMPLES = 2048
+"""Poses at which a way is smoothed."""
+CALM = 1 / 16
+"""Standard deviation of the smoothing, of the length of the way."""
+STRAY = 0.015
+"""How far the smoothed way may leave the cameras, of the diagonal of the box around them."""
+MOST_SORTED = 400
+"""So many cameras are put in the order of a short way where theirs is none; more come from a video."""
 
 
 def orbit(gaussians: Gaussians, count: int, *, fov_deg: float, width: int, height: int) -> Cameras:
@@ -51,70 +59,152 @@ def inside(gaussians: Gaussians, count: int, *, fov_deg: float, width: int, heig
     return Cameras.look_at(eyes, targets, fov_deg=fov_deg, width=width, height=height)
 
 
-def load_cameras(path: Path) -> Cameras:
-    """Pinhole cameras from JSON: `{"width": w, "height": h, "K": 3 rows, "cam_from_world": one 4 × 4 for each frame}`.
+def fly_through(
+    cameras: Cameras, count: int, *, fov_deg: float | None = None, width: int | None = None, height: int | None = None
+) -> Cameras:
+    """`count` cameras on a calm way past given ones: smoothed, at constant speed, never far from where they stood.
+
+    The cameras are taken in their order, or, where that jumps to and fro, in the order of a short way through all.
+    Smoothing is a local linear regression with a Gaussian kernel (Fan & Gijbels 1996, §2.3), as wide as a sixteenth of
+    the way, or narrower where the smoothed way would leave the cameras by more than 1.5 % of their extent: a way
+    through doors stays in them.
+
+    Args:
+        fov_deg: The horizontal field of view; by default the median of the cameras.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        FormatError: it is not JSON, or a key is missing or holds something else.
+        ValueError: there is no camera, a pose is not finite, or count, field of view or size are wrong.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}; expected the path of a .json file of cameras.")
-    if path.stat().st_size > MAX_CAMERA_FILE:
-        raise FormatError(f"{path} has {path.stat().st_size} bytes; expected at most {MAX_CAMERA_FILE} for cameras.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} is not JSON ({error}); expected an object with width, height, K, …") from error
-    if not isinstance(content, dict):
-        raise FormatError(f"{path} holds a {type(content).__name__}; expected an object with width, height, K, …")
-    K = _matrices(path, content, "K", (3, 3))
-    viewmats = _matrices(path, content, "cam_from_world", (-1, 4, 4))
-    _check_rigid(path, viewmats)
-    width, height = (_side(path, content, key) for key in ("width", "height"))
-    return Cameras(viewmats, K.repeat(len(viewmats), 1, 1), width, height)
+    _check_count(count)
+    if len(cameras) == 0 or cameras.model != "pinhole" or not bool(cameras.viewmats.isfinite().all()):
+        raise ValueError(f"fly_through got {len(cameras)} {cameras.model} cameras; expected pinhole ones, all finite.")
+    width = cameras.width if width is None else width
+    height = cameras.height if height is None else height
+    focal = float((cameras.Ks[:, 0, 0] / cameras.width).median()) * width
+    if fov_deg is not None:
+        focal = 0.5 * width / math.tan(math.radians(_checked_fov(fov_deg)) / 2)
+    poses = cameras.world_from_cam.detach().double().cpu().numpy()
+    poses = poses[_short_way(poses)]
+    dense = _at_constant_speed(poses, SAMPLES)
+    way = torch.from_numpy(_at_constant_speed(_smoothed(dense, _leeway(poses)), count))
+    K = torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+    return Cameras(invert(way).float(), K.repeat(count, 1, 1), width, height)
 
 
-def _entry(path: Path, content: dict[str, Any], key: str) -> Any:
-    if key not in content:
-        raise FormatError(f'{path} has no "{key}", only {sorted(content)}; expected width, height, K, cam_from_world.')
-    return content[key]
+def calm_seconds(cameras: Cameras) -> float:
+    """How long a fly-through past these cameras should last: a twelfth of a turn each second, 8 to 60 seconds."""
+    way = fly_through(cameras, 240).world_from_cam[:, :3, :3].numpy()
+    turned = (Rotation.from_matrix(way[:-1]).inv() * Rotation.from_matrix(way[1:])).magnitude().sum()
+    return float(np.clip(turned / (2 * math.pi / 12), 8.0, 60.0))
 
 
-def _side(path: Path, content: dict[str, Any], key: str) -> int:
-    pixels = _entry(path, content, key)
-    if isinstance(pixels, bool) or not isinstance(pixels, int) or not 1 <= pixels <= MAX_IMAGE_SIDE:
-        raise FormatError(f"{path}: {key} is {pixels!r}; expected a whole number of pixels, 1 to {MAX_IMAGE_SIDE}.")
-    return pixels
+def resized(cameras: Cameras, width: int | None, height: int | None) -> Cameras:
+    """The same cameras with pictures of another size: the width stays in view, the height is cut or grows."""
+    width = cameras.width if width is None else width
+    height = cameras.height if height is None else height
+    scale = width / cameras.width
+    Ks = cameras.Ks.clone()
+    Ks[:, :2] *= scale
+    Ks[:, 1, 2] += (height - scale * cameras.height) / 2
+    return cameras.replace(Ks=Ks, width=width, height=height)
 
 
-def _matrices(path: Path, content: dict[str, Any], key: str, shape: tuple[int, ...]) -> Tensor:
-    """The finite numbers under a key; -1 in the shape stands for one or more."""
-    expected = " × ".join("frames" if size < 0 else str(size) for size in shape)
-    value = _entry(path, content, key)
-    try:
-        tensor = torch.tensor(value, dtype=torch.float32)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise FormatError(f"{path}: {key} is not a regular array ({error}); expected {expected} numbers.") from error
-    fits = tensor.ndim == len(shape) and all(want in (-1, have) for want, have in zip(shape, tensor.shape, strict=True))
-    if not fits or tensor.numel() == 0:
-        raise FormatError(f"{path}: {key} has shape {list(tensor.shape)}; expected {expected}.")
-    if not bool(tensor.isfinite().all()):
-        raise FormatError(f"{path}: {key} has a number that is not finite; expected {expected} finite numbers.")
-    return tensor
+def _steps(poses: Poses) -> NDArray[np.float64]:
+    """Lengths of the steps from pose to pose: metres, plus radians times the mean radius of the turns."""
+    moves = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=-1)
+    turns = (Rotation.from_matrix(poses[:-1, :3, :3]).inv() * Rotation.from_matrix(poses[1:, :3, :3])).magnitude()
+    # A way that hardly turns has no such radius: then a quarter turn counts as much as the whole way.
+    radius = moves.sum() / max(turns.sum(), math.pi / 2) if moves.sum() > 0 else 1.0
+    return np.asarray(moves + radius * turns)
 
 
-def _check_rigid(path: Path, viewmats: Float[Tensor, "c 4 4"]) -> None:
-    rotations = viewmats[:, :3, :3]
-    errors = (rotations @ rotations.mT - torch.eye(3)).abs().amax((1, 2))
-    errors = torch.maximum(errors, (viewmats[:, 3] - torch.tensor([0.0, 0.0, 0.0, 1.0])).abs().amax(1))
-    bad = (errors > 1e-3) | (rotations.det() < 0)
-    if bool(bad.any()):
-        where = int(bad.nonzero()[0, 0])
-        raise FormatError(
-            f"{path}: cam_from_world[{where}] is {viewmats[where].tolist()}; "
-            "expected a rotation and a translation, with the last row 0 0 0 1."
-        )
+def _at_constant_speed(poses: Poses, count: int) -> Poses:
+    """`count` poses at equal steps along the way from pose to pose."""
+    if len(poses) > 1:
+        steps = _steps(poses)
+        moved = np.concatenate([[True], steps > 1e-9 * steps.sum()])
+        places, poses = np.cumsum(np.concatenate([[0.0], steps * moved[1:]]))[moved], poses[moved]
+    if len(poses) == 1:
+        return np.repeat(poses, count, axis=0)
+    at = np.linspace(0.0, places[-1], count)
+    way = np.tile(np.eye(4), (count, 1, 1))
+    way[:, :3, :3] = Slerp(places, Rotation.from_matrix(poses[:, :3, :3]))(at).as_matrix()
+    way[:, :3, 3] = np.stack([np.interp(at, places, poses[:, axis, 3]) for axis in range(3)], axis=-1)
+    return way
+
+
+def _leeway(poses: Poses) -> float:
+    """How far the smoothed way may leave the cameras, metres: with few cameras, half of what lies between them."""
+    gaps = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=-1)
+    gap = float(np.median(gaps)) if len(gaps) else 0.0
+    return max(STRAY * float(np.linalg.norm(np.ptp(poses[:, :3, 3], axis=0))), gap / 2)
+
+
+def _smoothed(poses: Poses, leeway: float) -> Poses:
+    """Poses at equal steps, smoothed as far as none moves by more than `leeway` metres."""
+    values = poses[:, :3].reshape(len(poses), 12)
+    away = np.arange(len(poses))[None, :] - np.arange(len(poses))[:, None]
+    width = CALM * len(poses)
+    while width > 1:
+        smooth = (_local_linear(away / width) @ values).reshape(-1, 3, 4)
+        if np.linalg.norm(smooth[:, :, 3] - poses[:, :3, 3], axis=-1).max() <= leeway + 1e-9:
+            way = np.tile(np.eye(4), (len(poses), 1, 1))
+            u, _, vt = np.linalg.svd(smooth[:, :, :3])  # the nearest rotation to a mean of rotations
+            u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]
+            way[:, :3, :3], way[:, :3, 3] = u @ vt, smooth[:, :, 3]
+            return way
+        width *= 0.8
+    return poses
+
+
+def _local_linear(away: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights by which neighbours at these distances, in standard deviations, are fitted by a line."""
+    kernel = np.exp(-0.5 * away**2)
+    first, second = (kernel * away).sum(1, keepdims=True), (kernel * away**2).sum(1, keepdims=True)
+    weights = kernel * (second - first * away)
+    return np.asarray(weights / weights.sum(1, keepdims=True))
+
+
+def _short_way(poses: Poses) -> NDArray[np.int64]:
+    """The order of the cameras: their own, or that of a way through all where theirs is more than twice as long."""
+    given = np.arange(len(poses))
+    if not 3 < len(poses) <= MOST_SORTED:
+        return given
+    points = np.concatenate([poses[:, :3, 3], _sight(poses)], axis=-1)
+    lengths = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    order = _two_opt(_nearest_first(lengths), lengths)
+    if lengths[given[:-1], given[1:]].sum() <= 2 * lengths[order[:-1], order[1:]].sum():
+        return given
+    return order
+
+
+def _sight(poses: Poses) -> NDArray[np.float64]:
+    """Where the cameras look, as vectors as long as half of the extent of their positions."""
+    reach = 0.5 * np.linalg.norm(np.ptp(poses[:, :3, 3], axis=0))
+    return np.asarray(poses[:, :3, 2] * (reach or 1.0))
+
+
+def _nearest_first(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
+    """From the first on, always to the nearest that is left."""
+    order, left = [0], np.ones(len(lengths), bool)
+    left[0] = False
+    while left.any():
+        order.append(int(np.where(left, lengths[order[-1]], np.inf).argmin()))
+        left[order[-1]] = False
+    return np.array(order)
+
+
+def _two_opt(order: NDArray[np.int64], lengths: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Turn stretches of the way around as long as that makes it shorter (Croes 1958)."""
+    for _ in range(4 * len(order)):
+        way = np.pad(lengths[np.ix_(order, order)], (0, 1))  # to beyond the end it is no way
+        i, j = np.triu_indices(len(order), k=1)
+        gains = way[i - 1, i] * (i > 0) + way[j, j + 1] - way[i - 1, j] * (i > 0) - way[i, j + 1]
+        best = int(gains.argmax())
+        if gains[best] <= 1e-9 * lengths.max():
+            break
+        order[i[best] : j[best] + 1] = order[i[best] : j[best] + 1][::-1].copy()
+    return order
 
 
 def _extent(gaussians: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
@@ -132,8 +222,7 @@ def _extent(gaussians: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"
 
 def _ways(count: int) -> Float[Tensor, "c 3"]:
     """Horizontal unit vectors, counter-clockwise from -x -y, once around."""
-    if count < 1:
-        raise ValueError(f"{count} cameras were asked for; expected at least 1.")
+    _check_count(count)
     angles = 2 * math.pi * torch.arange(count) / count - 0.75 * math.pi
     return torch.stack([angles.cos(), angles.sin(), torch.zeros(count)], dim=-1)
 
@@ -142,3 +231,8 @@ def _checked_fov(fov_deg: float) -> float:
     if not 0 < fov_deg < 180:
         raise ValueError(f"fov_deg is {fov_deg}; expected a horizontal field of view between 0 and 180 degrees.")
     return fov_deg
+
+
+def _check_count(count: int) -> None:
+    if count < 1:
+        raise ValueError(f"{count} cameras were asked for; expected at least 1.")

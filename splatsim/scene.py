@@ -16,18 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from jaxtyping import UInt8
-from torch import Tensor
-
 from splatsim.cameras import Cameras
 from splatsim.errors import FormatError
+from splatsim.formats import is_antialiased, load_gaussians, save_gaussians
 from splatsim.formats.arrays import (
-    read_arrays,
     read_cameras,
     read_nav_map,
     read_occupancy,
-    write_arrays,
     write_cameras,
     write_nav_map,
     write_occupancy,
@@ -35,36 +30,14 @@ from splatsim.formats.arrays import (
 from splatsim.formats.toml import write_toml
 from splatsim.gaussians import Gaussians
 from splatsim.grids import NavMap, OccupancyGrid
+from splatsim.semantics import Semantics as Semantics
+from splatsim.semantics import read_semantics, write_semantics
 
 MANIFEST = "scene.toml"
 VERSION = 1
 COMPRESSED = "gaussians.spz"
 
 TomlValue = str | int | float | bool | list[Any] | dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Semantics:
-    """The class of every Gaussian.
-
-    Raises:
-        TypeError: the labels are not uint8.
-        ValueError: a label has no class name.
-    """
-
-    labels: UInt8[Tensor, " n"]
-    """Index into `class_names`."""
-    class_names: tuple[str, ...]
-    """Names by label."""
-
-    def __post_init__(self) -> None:
-        if self.labels.dtype != torch.uint8:
-            raise TypeError(f"Semantics.labels has dtype {self.labels.dtype}; expected torch.uint8.")
-        if len(self.labels) and int(self.labels.max()) >= len(self.class_names):
-            raise ValueError(
-                f"Semantics.labels holds {int(self.labels.max())} but there are {len(self.class_names)} class names; "
-                "expected labels below that."
-            )
 
 
 @dataclass(frozen=True)
@@ -103,6 +76,15 @@ class Scene:
                 raise ValueError(
                     f"Scene.semantics has {len(self.semantics.labels)} labels for {have} Gaussians; expected one each."
                 )
+
+    @property
+    def antialiased(self) -> bool:
+        """Whether the Gaussians were fitted, and so are to be rendered, with antialiasing (Mip-Splatting).
+
+        It stands in the provenance as `render = {antialiased = true}`, and as a tag in the file of the Gaussians.
+        """
+        render = self.provenance.get("render")
+        return isinstance(render, Mapping) and render.get("antialiased") is True
 
     def save(self, folder: Path, *, overwrite: bool = False, compressed: bool = False) -> None:
         """Write the scene as a folder, at once or not at all.
@@ -156,7 +138,7 @@ class Scene:
             value = getattr(self, name)
             if value is not None:
                 file = COMPRESSED if compressed and name == "gaussians" else FILES[name]
-                write(folder / file, value)
+                write(folder / file, value, **({"antialiased": self.antialiased} if name == "gaussians" else {}))
                 parts[name] = {"file": file, "sha256": _sha256(folder / file)}
         manifest = {
             "format": "splatsim scene",
@@ -168,6 +150,19 @@ class Scene:
             "parts": parts,
         }
         (folder / MANIFEST).write_text(write_toml(manifest), encoding="utf-8")
+
+
+def open_scene(path: Path) -> Scene:
+    """A scene folder, or a .ply, .splat or .spz file as a scene of nothing but its Gaussians.
+
+    Raises:
+        FileNotFoundError: there is nothing at this path, or no scene in this folder.
+        FormatError: it cannot be read.
+    """
+    if path.is_dir():
+        return Scene.load(path)
+    gaussians = load_gaussians(path)
+    return Scene(path.stem, gaussians, provenance={"render": {"antialiased": is_antialiased(path)}})
 
 
 def publish(staging: Path, folder: Path, ours: Set[str]) -> None:
@@ -273,27 +268,6 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_gaussians(path: Path, gaussians: Gaussians) -> None:
-    from splatsim.formats import save_gaussians
-
-    save_gaussians(path, gaussians)
-
-
-def _read_gaussians(path: Path) -> Gaussians:
-    from splatsim.formats import load_gaussians
-
-    return load_gaussians(path)
-
-
-def _write_semantics(path: Path, semantics: Semantics) -> None:
-    write_arrays(path, {"labels": semantics.labels.numpy()}, class_names=semantics.class_names)
-
-
-def _read_semantics(path: Path) -> Semantics:
-    arrays, facts = read_arrays(path)
-    return Semantics(arrays["labels"], tuple(facts["class_names"]))
-
-
 FILES = {
     "gaussians": "gaussians.ply",
     "semantics": "semantics.npz",
@@ -301,16 +275,16 @@ FILES = {
     "occupancy": "occupancy.npz",
     "nav_map": "nav_map.npz",
 }
-WRITERS: dict[str, Callable[[Path, Any], None]] = {
-    "gaussians": _write_gaussians,
-    "semantics": _write_semantics,
+WRITERS: dict[str, Callable[..., None]] = {
+    "gaussians": save_gaussians,
+    "semantics": write_semantics,
     "cameras": write_cameras,
     "occupancy": write_occupancy,
     "nav_map": write_nav_map,
 }
 READERS: dict[str, Callable[[Path], Any]] = {
-    "gaussians": _read_gaussians,
-    "semantics": _read_semantics,
+    "gaussians": load_gaussians,
+    "semantics": read_semantics,
     "cameras": read_cameras,
     "occupancy": read_occupancy,
     "nav_map": read_nav_map,

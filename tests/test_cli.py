@@ -142,7 +142,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     ],
 )
 def test_broken_cameras_are_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
-    from splatsim.camera_paths import load_cameras
+    from splatsim.formats.trajectory import load_cameras
 
     with pytest.raises(FormatError) as refused:
         load_cameras(camera_file(tmp_path / "c.json", **changes))

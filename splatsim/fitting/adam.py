@@ -1,10 +1,11 @@
 """Adam for Gaussians: one native pass over memory for each parameter, only the rows that were seen."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from splatsim import native
@@ -86,6 +87,40 @@ class Adam:
         for group in self.groups.values():
             group.parameter.grad = None
 
+    def replace(self, name: str, parameter: Tensor, rows: Int[Tensor, " m"] | None = None) -> None:
+        """Step another tensor under this name from now on.
+
+        Args:
+            name: Of the group.
+            parameter: The new leaf; its rows may be more or fewer, and wider than before.
+            rows: Row i goes on with the moments of row `rows[i]`, from zero where that is negative; by default row i
+                goes on with its own. Columns that are new start from zero.
+        """
+        group = dataclasses.replace(self.groups[name], parameter=parameter)
+        _check_group(name, group)
+        self.groups[name] = group
+        for moments in (self.first, self.second):
+            moments[name] = _rearranged(moments[name], parameter, rows)
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and counts by name, for a checkpoint."""
+        counts = {f"{name}.updates": torch.tensor(count) for name, count in self._updates.items()}
+        moments = {f"{name}.first": tensor for name, tensor in self.first.items()}
+        moments |= {f"{name}.second": tensor for name, tensor in self.second.items()}
+        return {"steps": torch.tensor(self.steps), **counts, **moments}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            KeyError: a group is missing.
+        """
+        self.steps = int(state["steps"])
+        for name in self.groups:
+            self._updates[name] = int(state[f"{name}.updates"])
+            self.first[name] = state[f"{name}.first"].clone()
+            self.second[name] = state[f"{name}.second"].clone()
+
     def _update(self, name: str, gradient: Tensor, visible: Tensor | None) -> None:
         self._updates[name] += 1
         beta1, beta2 = self.betas
@@ -141,6 +176,17 @@ def _update_in_torch(
     v = betas[1] * second[rows] + (1 - betas[1]) * g * g
     first[rows], second[rows] = m, v
     parameter[rows] -= rates / corrections[0] * m / ((v / corrections[1]).sqrt() + epsilon)
+
+
+def _rearranged(moments: Tensor, parameter: Tensor, rows: Tensor | None) -> Tensor:
+    """Moments for a parameter with other rows or more columns."""
+    if rows is not None:
+        moments = torch.where((rows >= 0).view(-1, *[1] * (moments.ndim - 1)), moments[rows.clamp_min(0)], 0)
+    if moments.shape != parameter.shape:
+        wider = torch.zeros_like(parameter, requires_grad=False)
+        wider[tuple(slice(0, size) for size in moments.shape)] = moments
+        moments = wider
+    return moments.contiguous()
 
 
 def _check_visible(visible: Tensor | None, n: int) -> None:

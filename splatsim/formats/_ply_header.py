@@ -46,6 +46,8 @@ class PlyHeader:
     """By name, in file order."""
     size: int
     """Bytes from the start of the file to the first record."""
+    comments: list[str]
+    """Texts of the comment lines."""
 
 
 def read_ply_header(file: BinaryIO, path: Path) -> PlyHeader:
@@ -57,10 +59,13 @@ def read_ply_header(file: BinaryIO, path: Path) -> PlyHeader:
     lines, size = _header_lines(file, path)
     encoding = ""
     elements: dict[str, Element] = {}
+    comments: list[str] = []
     for number, line in enumerate(lines, start=2):
         words = line.split()
         match words:
-            case [] | ["comment" | "obj_info", *_]:
+            case ["comment", *rest]:
+                comments.append(" ".join(rest))
+            case [] | ["obj_info", *_]:
                 continue
             case ["format", name, "1.0"] if name in BYTE_ORDERS and not encoding:
                 encoding = name
@@ -75,7 +80,7 @@ def read_ply_header(file: BinaryIO, path: Path) -> PlyHeader:
                 )
     if not encoding:
         raise FormatError(f'{path} names no encoding in its header; expected a line such as "format ascii 1.0".')
-    return PlyHeader(encoding, elements, size)
+    return PlyHeader(encoding, elements, size, comments)
 
 
 def _header_lines(file: BinaryIO, path: Path) -> tuple[list[str], int]:

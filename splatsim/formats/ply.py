@@ -31,6 +31,11 @@ REST_COUNTS = (0, 9, 24, 45)
 
 MAX_ASCII_LINE = 1 << 20
 
+ANTIALIASED = "SplatRenderMode: mip"
+"""The comment of Brush for Gaussians that were fitted with antialiasing."""
+ANTIALIASED_COMMENTS = (ANTIALIASED, "antialiased 1")
+"""The same, and that of Postshot."""
+
 
 def read_ply(path: str | os.PathLike[str]) -> Gaussians:
     """Gaussians from a 3DGS PLY file: binary of either byte order or ascii, SH degree 0 to 3, properties in any order.
@@ -64,13 +69,16 @@ def read_ply(path: str | os.PathLike[str]) -> Gaussians:
     return _to_gaussians(found, table, len(rest), len(features))
 
 
-def write_ply(path: str | os.PathLike[str], gaussians: Gaussians, *, comments: Sequence[str] = ()) -> None:
+def write_ply(
+    path: str | os.PathLike[str], gaussians: Gaussians, *, antialiased: bool = False, comments: Sequence[str] = ()
+) -> None:
     """Write Gaussians as a binary 3DGS PLY file in float32; `features` become the properties `feature_0`, ….
 
     Opacities of exactly 0 and 1 come back exactly; normals are written as zeros, since some readers want them.
 
     Args:
-        comments: Lines for the header, such as the source of the scene; printable ASCII.
+        antialiased: Say in the header that they are to be rendered so, as Brush does.
+        comments: Further lines for the header, such as the source of the scene; printable ASCII.
 
     Raises:
         ValueError: a number is not finite or out of range, or a comment is not one line of printable ASCII.
@@ -80,6 +88,7 @@ def write_ply(path: str | os.PathLike[str], gaussians: Gaussians, *, comments: S
         if not (comment.isascii() and comment.isprintable()):
             raise ValueError(f"comment {comment!r} for {path} cannot stand in a PLY header; expected printable ASCII.")
     blocks = _blocks(to_numpy(gaussians))
+    comments = [ANTIALIASED, *comments] if antialiased else comments
     lines = ["ply", "format binary_little_endian 1.0", *(f"comment {comment}" for comment in comments)]
     lines += [f"element vertex {len(gaussians)}"]
     lines += [f"property float {name}" for names, _ in blocks for name in names]
@@ -87,6 +96,18 @@ def write_ply(path: str | os.PathLike[str], gaussians: Gaussians, *, comments: S
     with atomic_writer(path) as file:
         file.write("\n".join([*lines, "end_header\n"]).encode("ascii"))
         file.write(table.data)
+
+
+def is_antialiased_ply(path: str | os.PathLike[str]) -> bool:
+    """Whether a comment says that the Gaussians are to be rendered with antialiasing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FormatError: it is not a PLY file.
+    """
+    found = existing_file(path)
+    with open(found, "rb") as file:
+        return any(comment in ANTIALIASED_COMMENTS for comment in read_ply_header(file, found).comments)
 
 
 def _blocks(arrays: dict[str, FloatArray]) -> list[tuple[list[str], FloatArray]]:

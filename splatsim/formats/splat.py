@@ -41,11 +41,12 @@ def read_splat(path: str | os.PathLike[str]) -> Gaussians:
     )
 
 
-def write_splat(path: str | os.PathLike[str], gaussians: Gaussians) -> None:
+def write_splat(path: str | os.PathLike[str], gaussians: Gaussians, *, antialiased: bool = False) -> None:
     """Write Gaussians as a .splat file, the largest and most opaque first, as viewers expect that load it in part.
 
     Lost are the SH bands above the constant colour, the features, the order, the lengths of the quaternions, colours
-    outside [0, 1], and all but 8 bits of colours, opacities and quaternions. Positions and scales stay float32.
+    outside [0, 1], `antialiased`, and all but 8 bits of colours, opacities and quaternions. Positions and scales stay
+    float32.
 
     Raises:
         ValueError: a number is not finite or out of range.

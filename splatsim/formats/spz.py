@@ -36,6 +36,7 @@ LEGACY_HEADER = struct.Struct("<4sIIBBBB")
 HEADER = struct.Struct("<4sIIBBBBI12x")
 TOC_ENTRY = struct.Struct("<QQ")
 EXTENSION = struct.Struct("<II")
+ANTIALIASED = 0x1
 HAS_EXTENSIONS = 0x2
 COORDINATE_SYSTEM = 0xADBE0003
 
@@ -53,6 +54,7 @@ PLAUSIBLE_GAUSSIANS = 1 << 20
 
 ZSTD_LEVEL = 12
 READ_BYTES = 1 << 20
+MAX_GZIP_HEADER = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,35 @@ def read_spz(path: str | os.PathLike[str]) -> Gaussians:
     return _unpack(found, header, [np.frombuffer(stream, np.uint8) for stream in streams], system)
 
 
-def write_spz(path: str | os.PathLike[str], gaussians: Gaussians) -> None:
+def is_antialiased_spz(path: str | os.PathLike[str]) -> bool:
+    """Whether the header says that the Gaussians are to be rendered with antialiasing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FormatError: it is not an SPZ file.
+    """
+    found = existing_file(path)
+    with open(found, "rb") as file:
+        start = file.read(MAX_GZIP_HEADER)
+    if start[:2] == b"\x1f\x8b":
+        try:
+            start = zlib.decompressobj(wbits=31).decompress(start, LEGACY_HEADER.size)
+        except zlib.error as error:
+            raise FormatError(f"{found} has a damaged gzip stream ({error}); expected an SPZ file.") from error
+    if len(start) < LEGACY_HEADER.size or start[:4] != MAGIC:
+        raise FormatError(f'{found} starts with {start[:4]!r}; expected "NGSP" or gzip (SPZ).')
+    return bool(LEGACY_HEADER.unpack_from(start)[5] & ANTIALIASED)  # the flags have one place in all versions
+
+
+def write_spz(path: str | os.PathLike[str], gaussians: Gaussians, *, antialiased: bool = False) -> None:
     """Write Gaussians as an SPZ file of version 4, with the precision that the reference library chooses.
 
     Lost are the features, the lengths of the quaternions, and precision: positions are rounded to 1/4096 m (more if a
     coordinate passes 2048 m), scales to steps of 6 % within 45 µm to 379 m, opacities and colours to 8 bits,
     quaternions to 10 bits, SH band 1 to 5 bits and bands 2 and 3 to 4 bits within [-1, 1].
+
+    Args:
+        antialiased: Set the flag that says that they are to be rendered so.
 
     Raises:
         ValueError: a number is not finite or out of range, or a coordinate passes 8388 km.
@@ -120,9 +145,10 @@ def write_spz(path: str | os.PathLike[str], gaussians: Gaussians) -> None:
     compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
     filled = [stream for stream in streams if stream.size]
     frames = [compressor.compress(stream.tobytes()) for stream in filled]
+    flags = ANTIALIASED if antialiased else 0
     with atomic_writer(path) as file:
         file.write(
-            HEADER.pack(MAGIC, 4, len(gaussians), gaussians.sh_degree, bits, 0, len(frames), HEADER.size)
+            HEADER.pack(MAGIC, 4, len(gaussians), gaussians.sh_degree, bits, flags, len(frames), HEADER.size)
             + b"".join(TOC_ENTRY.pack(len(frame), stream.size) for frame, stream in zip(frames, filled, strict=True))
         )
         file.writelines(frames)

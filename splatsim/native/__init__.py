@@ -1,5 +1,9 @@
 """The native kernels, written once and compiled for several instruction sets. Nothing here is public."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor
 
@@ -8,6 +12,7 @@ from splatsim.native import _ext
 Frame = _ext.Frame
 Kernels = _ext.Kernels
 TooManyTiles = _ext.TooManyTiles
+_threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
 def instruction_sets() -> list[str]:
@@ -21,8 +26,26 @@ def kernels(instruction_set: str | None = None) -> Kernels:
 
 
 def threads() -> int:
-    """As many threads as torch uses: `torch.set_num_threads` rules both."""
-    return torch.get_num_threads()
+    """As many threads as torch uses: `torch.set_num_threads` rules both, but within `torch_on_one_thread`."""
+    return _threads.get() or torch.get_num_threads()
+
+
+@contextmanager
+def torch_on_one_thread() -> Iterator[None]:
+    """Within it the kernels have all threads, and torch computes on the caller's.
+
+    torch's threads wait by spinning: after each of its operations they would hold a core against the kernels for longer
+    than the operation took. Besides, no result of torch depends on the number of threads then.
+    """
+    count = threads()
+    before = torch.get_num_threads()
+    token = _threads.set(count)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _threads.reset(token)
 
 
 def empty(*shape: int) -> Tensor:

@@ -30,7 +30,7 @@ class Frame:
     """One chosen picture, as a file without rotation flags: what one sees is what is stored."""
 
     name: str
-    """File name in `images`."""
+    """File name in `images`. Of a video it is the number of the frame, from 0, with six digits: `000042.jpg`."""
     time: float
     """Seconds in the video; the index for photos."""
     width: int
@@ -71,6 +71,8 @@ class Dropped:
     """Seconds in the video; the index for photos."""
     reason: str
     """Such as "blur", "near duplicate", "unreadable"."""
+    name: str = ""
+    """File name of a photo; the number of a video's frame."""
 
 
 @dataclass(frozen=True)

@@ -244,7 +244,8 @@ void activate(const Kernels& k, In<float, 2> log_scales, In<float, 1> logit_opac
 }
 
 void activate_backward(const Kernels& k, In<float, 2> scales, In<float, 1> opacities, In<float, 2> d_scales,
-                       In<float, 1> d_opacities, Out<float, 2> d_log, Out<float, 1> d_logit, int threads) {
+                       In<float, 1> d_opacities, float scale_penalty, float opacity_penalty, Out<float, 2> d_log,
+                       Out<float, 1> d_logit, int threads) {
   const size_t n = opacities.shape(0);
   expect(scales, {n, 3}, "scales");
   expect(d_scales, {n, 3}, "d_scales");
@@ -253,7 +254,30 @@ void activate_backward(const Kernels& k, In<float, 2> scales, In<float, 1> opaci
   expect(d_logit, {n}, "d_logit");
   nb::gil_scoped_release release;
   k.activate_backward(static_cast<int64_t>(n), scales.data(), opacities.data(), d_scales.data(), d_opacities.data(),
-                      d_log.data(), d_logit.data(), threads);
+                      scale_penalty, opacity_penalty, d_log.data(), d_logit.data(), threads);
+}
+
+void expose(const Kernels& k, In<float, 3> image, In<float, 1> gains, In<float, 1> offsets, Out<float, 3> out,
+            int threads) {
+  expect(image, {image.shape(0), image.shape(1), 3}, "image");
+  expect(gains, {3}, "gains");
+  expect(offsets, {3}, "offsets");
+  expect(out, {image.shape(0), image.shape(1), 3}, "out");
+  const auto pixels = static_cast<int64_t>(image.shape(0) * image.shape(1));
+  nb::gil_scoped_release release;
+  k.expose(pixels, image.data(), gains.data(), offsets.data(), out.data(), threads);
+}
+
+void expose_backward(const Kernels& k, In<float, 3> image, In<float, 1> gains, In<float, 3> d_out,
+                     Out<float, 3> d_image, Out<double, 1> sums, int threads) {
+  expect(image, {image.shape(0), image.shape(1), 3}, "image");
+  expect(gains, {3}, "gains");
+  expect(d_out, {image.shape(0), image.shape(1), 3}, "d_out");
+  expect(d_image, {image.shape(0), image.shape(1), 3}, "d_image");
+  expect(sums, {6}, "sums");
+  const auto pixels = static_cast<int64_t>(image.shape(0) * image.shape(1));
+  nb::gil_scoped_release release;
+  k.expose_backward(pixels, image.data(), gains.data(), d_out.data(), d_image.data(), sums.data(), threads);
 }
 
 void surface_ids(const Kernels& k, const Frame& f, Out<int32_t, 2> ids, int threads) {
@@ -346,7 +370,10 @@ NB_MODULE(_ext, m) {
       .def("activate", activate, "log_scales"_a, "logit_opacities"_a, "scales"_a.noconvert(), "opacities"_a.noconvert(),
            "threads"_a)
       .def("activate_backward", activate_backward, "scales"_a, "opacities"_a, "d_scales"_a, "d_opacities"_a,
-           "d_log"_a.noconvert(), "d_logit"_a.noconvert(), "threads"_a)
+           "scale_penalty"_a, "opacity_penalty"_a, "d_log"_a.noconvert(), "d_logit"_a.noconvert(), "threads"_a)
+      .def("expose", expose, "image"_a, "gains"_a, "offsets"_a, "out"_a.noconvert(), "threads"_a)
+      .def("expose_backward", expose_backward, "image"_a, "gains"_a, "d_out"_a, "d_image"_a.noconvert(),
+           "sums"_a.noconvert(), "threads"_a)
       .def("adam", adam, "parameter"_a.noconvert(), "gradient"_a, "first"_a.noconvert(), "second"_a.noconvert(),
            "learning_rates"_a, "visible"_a.none(), "beta1"_a, "beta2"_a, "epsilon"_a, "correction1"_a, "correction2"_a,
            "threads"_a);

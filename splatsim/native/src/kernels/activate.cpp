@@ -48,15 +48,18 @@ void activate(int64_t n, const float* log_scales, const float* logit_opacities, 
 }
 
 void activate_backward(int64_t n, const float* scales, const float* opacities, const float* d_scales,
-                       const float* d_opacities, float* d_log, float* d_logit, int threads) {
-  by_vectors(3 * n, threads, [&](int64_t i) { store(d_log + i, load(d_scales + i) * load(scales + i)); },
-             [&](int64_t i) { d_log[i] = d_scales[i] * scales[i]; });
+                       const float* d_opacities, float scale_penalty, float opacity_penalty, float* d_log,
+                       float* d_logit, int threads) {
+  const Float more_scale(scale_penalty), more_opacity(opacity_penalty);
+  by_vectors(3 * n, threads,
+             [&](int64_t i) { store(d_log + i, (load(d_scales + i) + more_scale) * load(scales + i)); },
+             [&](int64_t i) { d_log[i] = (d_scales[i] + scale_penalty) * scales[i]; });
   by_vectors(n, threads,
              [&](int64_t i) {
                const Float o = load(opacities + i);
-               store(d_logit + i, load(d_opacities + i) * o * (Float(1.0f) - o));
+               store(d_logit + i, (load(d_opacities + i) + more_opacity) * o * (Float(1.0f) - o));
              },
-             [&](int64_t i) { d_logit[i] = d_opacities[i] * opacities[i] * (1.0f - opacities[i]); });
+             [&](int64_t i) { d_logit[i] = (d_opacities[i] + opacity_penalty) * opacities[i] * (1.0f - opacities[i]); });
 }
 
 }  // namespace

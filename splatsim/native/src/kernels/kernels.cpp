@@ -12,6 +12,7 @@ void install_binning(Kernels&);
 void install_rasterizer(Kernels&);
 void install_photometric(Kernels&);
 void install_activation(Kernels&);
+void install_exposure(Kernels&);
 void install_adam(Kernels&);
 void install_ceiling(Kernels&);
 
@@ -24,6 +25,7 @@ const Kernels& kernels() {
     install_rasterizer(k);
     install_photometric(k);
     install_activation(k);
+    install_exposure(k);
     install_adam(k);
     install_ceiling(k);
     return k;

@@ -73,9 +73,15 @@ struct Kernels {
   // scales = exp(log_scales) [3 n], opacities = 1 / (1 + exp(-logit_opacities)) [n].
   void (*activate)(int64_t n, const float* log_scales, const float* logit_opacities, float* scales, float* opacities,
                    int threads);
-  // d_log = d_scales · scales, d_logit = d_opacities · opacities · (1 - opacities).
+  // d_log = (d_scales + scale_penalty) · scales, d_logit = (d_opacities + opacity_penalty) · opacities · (1 - opacities).
   void (*activate_backward)(int64_t n, const float* scales, const float* opacities, const float* d_scales,
-                            const float* d_opacities, float* d_log, float* d_logit, int threads);
+                            const float* d_opacities, float scale_penalty, float opacity_penalty, float* d_log,
+                            float* d_logit, int threads);
+  // Pictures of `pixels` times three channels: out = image · gain + offset.
+  void (*expose)(int64_t pixels, const float* image, const float* gains, const float* offsets, float* out, int threads);
+  // d_image = d_out · gain; sums [6]: of d_out · image for each channel, then of d_out.
+  void (*expose_backward)(int64_t pixels, const float* image, const float* gains, const float* d_out, float* d_image,
+                          double* sums, int threads);
   void (*adam)(const AdamStep&, float* parameter, const float* gradient, float* first, float* second, int threads);
 };
 

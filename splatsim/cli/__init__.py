@@ -1,0 +1,65 @@
+"""The command line: tyro over functions of the library, whose docstrings and field strings are its help."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from splatsim import doctor
+from splatsim.cli.reconstruct import reconstruct_footage
+from splatsim.cli.render import fly_through
+from splatsim.errors import SplatsimError
+
+
+def view(
+    scene: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SCENE")],
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    max_gaussians: int = 500_000,
+) -> None:
+    """Show a scene folder or a .ply, .splat or .spz file in the browser, until Ctrl-C.
+
+    Args:
+        scene: The scene.
+        host: Who may look: this machine alone, or 0.0.0.0 for everybody who can reach it.
+        port: Where the server listens.
+        max_gaussians: Of more than these, those that cover least are left out.
+    """
+    from splatsim import viewer
+
+    viewer.view(scene, host=host, port=port, max_gaussians=max_gaussians)
+
+
+def diagnose() -> None:
+    """Print versions, cores, instruction sets, which back ends run here and why others do not, and ffmpeg."""
+    print("\n".join(doctor.report()))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code: 0, or 2 with one sentence where the request cannot be met."""
+    commands: dict[str, Callable[..., Any]] = {
+        "reconstruct": reconstruct_footage,
+        "render": fly_through,
+        "view": view,
+        "doctor": diagnose,
+    }
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            commands, prog="splatsim", description="Gaussian splatting for robotics.", args=arguments
+        )
+    except KeyboardInterrupt:
+        print("splatsim: interrupted; what was unfinished was not put in place.", file=sys.stderr)
+        return 130
+    except (SplatsimError, ValueError, OSError) as error:
+        print(f"splatsim: {_sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong; of the disk's own errors the file as well."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
