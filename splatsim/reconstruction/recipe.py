@@ -7,8 +7,8 @@ from splatsim.fitting.splats import Rates
 from splatsim.rendering import Backend
 
 Quality = Literal["fast", "standard", "best"]
-STEPS: dict[Quality, int] = {"fast": 1500, "standard": 4000, "best": 12000}
-MAX_GAUSSIANS: dict[Quality, int] = {"fast": 60_000, "standard": 120_000, "best": 300_000}
+STEPS: dict[Quality, int] = {"fast": 1500, "standard": 5000, "best": 15000}
+MAX_GAUSSIANS: dict[Quality, int] = {"fast": 60_000, "standard": 150_000, "best": 300_000}
 
 
 @dataclass(frozen=True)
