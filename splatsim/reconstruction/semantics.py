@@ -35,8 +35,8 @@ ONE_VIEW = 1.0
 """Pixels at which the vote of one view has half of the weight that it can have at most."""
 DOUBT = 0.1
 """Evidence that a segment brings along itself, of what the other views could have on it."""
-SHARPNESS = 3
-"""Power of a segment's agreement with the other views by which it counts."""
+DENIED, AGREED = 0.2, 0.5
+"""A segment with less agreement than the first does not count, with more than the second it counts in full."""
 NEIGHBOURS = 16
 """Gaussians that a Gaussian is smoothed with."""
 COLOR_STEP = 0.15
@@ -208,14 +208,15 @@ def _capped(said: Float[Tensor, "n p"], most: float | None) -> Float[Tensor, "n 
 
 
 def _trust(labels: LabelImage, agreed: Float[Tensor, "h w"], known: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
-    """For each pixel the share of its segment that the other views agree with, of what they know about it."""
+    """How much each pixel counts, 0 to 1: by the agreement of other views with its segment, of what they know there."""
     segments, count = _segments(labels.numpy())
     flat = segments.ravel()
     doubt = DOUBT * np.bincount(flat, minlength=count)
     yes = np.bincount(flat, agreed.numpy().ravel().astype(np.float64), count)
     may = np.bincount(flat, known.numpy().ravel().astype(np.float64), count)
-    share = ((yes + doubt) / (may + doubt)).clip(0, 1) ** SHARPNESS
-    return torch.from_numpy(share[segments]).float()
+    share = (yes + doubt) / (may + doubt)
+    trust = ((share - DENIED) / (AGREED - DENIED)).clip(0, 1)
+    return torch.from_numpy(trust[segments]).float()
 
 
 def _segments(labels: UInt8[np.ndarray, "h w"]) -> tuple[Int[np.ndarray, "h w"], int]:
