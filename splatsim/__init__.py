@@ -6,6 +6,7 @@ from splatsim.cameras import Rig as Rig
 from splatsim.formats import load_gaussians as load_gaussians
 from splatsim.formats import save_gaussians as save_gaussians
 from splatsim.gaussians import Gaussians as Gaussians
+from splatsim.occupancy import refine as refine
 from splatsim.rendering import Render as Render
 from splatsim.rendering import Surface as Surface
 from splatsim.rendering import render as render

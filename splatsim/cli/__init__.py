@@ -9,6 +9,7 @@ import tyro
 
 from splatsim import doctor
 from splatsim.cli.reconstruct import reconstruct_footage
+from splatsim.cli.refine import refine_maps
 from splatsim.cli.render import fly_through
 from splatsim.errors import SplatsimError
 
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: dict[str, Callable[..., Any]] = {
         "reconstruct": reconstruct_footage,
         "render": fly_through,
+        "refine": refine_maps,
         "view": view,
         "doctor": diagnose,
     }

@@ -12,6 +12,11 @@ from splatsim.native import _ext
 Frame = _ext.Frame
 Kernels = _ext.Kernels
 TooManyTiles = _ext.TooManyTiles
+VoxelBox = _ext.VoxelBox
+first_hits = _ext.first_hits
+count_crossings = _ext.count_crossings
+composite_rays = _ext.composite_rays
+composite_rays_backward = _ext.composite_rays_backward
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 

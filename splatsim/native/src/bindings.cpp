@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "raycast.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -322,6 +323,105 @@ std::vector<const Kernels*> usable_kernels() {
   return usable;
 }
 
+// ---- rays through voxels
+
+VoxelBox make_box(nb::tuple shape, nb::tuple origin, double voxel_size) {
+  VoxelBox box{};
+  for (int a = 0; a < 3; ++a) {
+    box.shape[a] = nb::cast<int>(shape[a]);
+    box.origin[a] = nb::cast<double>(origin[a]);
+    if (box.shape[a] < 1) throw nb::value_error("a grid has at least one voxel along every axis.");
+  }
+  box.voxel_size = voxel_size;
+  if (!(voxel_size > 0)) throw nb::value_error("voxel_size must be positive.");
+  return box;
+}
+
+Rays make_rays(const In<double, 2>& origins, const In<double, 2>& directions, const In<double, 1>& reach) {
+  const size_t n = reach.shape(0);
+  expect(origins, {n, 3}, "origins");
+  expect(directions, {n, 3}, "directions");
+  return {origins.data(), directions.data(), reach.data(), static_cast<int64_t>(n)};
+}
+
+void bind_first_hits(const VoxelBox& box, In<uint8_t, 3> states, In<double, 2> origins, In<double, 2> directions,
+                     In<double, 1> reach, Out<int64_t, 1> index, Out<double, 1> entry, Out<double, 1> exit,
+                     Out<int8_t, 1> face, Out<double, 1> unknown, int threads) {
+  const Rays rays = make_rays(origins, directions, reach);
+  const auto n = static_cast<size_t>(rays.n);
+  for (size_t a = 0; a < 3; ++a)
+    if (states.shape(a) != static_cast<size_t>(box.shape[a])) throw nb::value_error("states do not fit the grid.");
+  expect(index, {n}, "index");
+  expect(entry, {n}, "entry");
+  expect(exit, {n}, "exit");
+  expect(face, {n}, "face");
+  expect(unknown, {n}, "unknown");
+  const Hits hits{index.data(), entry.data(), exit.data(), face.data(), unknown.data()};
+  nb::gil_scoped_release release;
+  first_hits(box, states.data(), rays, hits, threads);
+}
+
+void bind_count_crossings(const VoxelBox& box, In<double, 2> origins, In<double, 2> directions, In<double, 1> reach,
+                          Out<int32_t, 1> counts, int threads) {
+  const Rays rays = make_rays(origins, directions, reach);
+  expect(counts, {static_cast<size_t>(box.count())}, "counts");
+  nb::gil_scoped_release release;
+  count_crossings(box, rays, counts.data(), threads);
+}
+
+template <class T>
+Expectation<T> make_expectation(const VoxelBox& box, const In<T, 1>& probabilities, const In<T, 2>& values) {
+  const auto voxels = static_cast<size_t>(box.count());
+  expect(probabilities, {voxels}, "probabilities");
+  expect(values, {voxels, values.shape(1)}, "values");
+  return {probabilities.data(), values.data(), static_cast<int>(values.shape(1))};
+}
+
+template <class T>
+void bind_composite(const VoxelBox& box, In<T, 1> probabilities, In<T, 2> values, In<double, 2> origins,
+                    In<double, 2> directions, In<double, 1> reach, Out<T, 1> alphas, Out<T, 1> ranges,
+                    Out<T, 1> squares, Out<T, 2> composited, int threads) {
+  const Rays rays = make_rays(origins, directions, reach);
+  const auto n = static_cast<size_t>(rays.n);
+  const Expectation<T> grid = make_expectation<T>(box, probabilities, values);
+  expect(alphas, {n}, "alphas");
+  expect(ranges, {n}, "ranges");
+  expect(squares, {n}, "squares");
+  expect(composited, {n, values.shape(1)}, "composited");
+  const Composite<T> out{alphas.data(), ranges.data(), squares.data(), composited.data()};
+  nb::gil_scoped_release release;
+  composite<T>(box, grid, rays, out, threads);
+}
+
+template <class T>
+void bind_composite_backward(const VoxelBox& box, In<T, 1> probabilities, In<T, 2> values, In<double, 2> origins,
+                             In<double, 2> directions, In<double, 1> reach, In<T, 1> d_alphas, In<T, 1> d_ranges,
+                             In<T, 1> d_squares, In<T, 2> d_composited, Out<T, 1> d_probabilities, Out<T, 2> d_values,
+                             int threads) {
+  const Rays rays = make_rays(origins, directions, reach);
+  const auto n = static_cast<size_t>(rays.n), voxels = static_cast<size_t>(box.count());
+  const Expectation<T> grid = make_expectation<T>(box, probabilities, values);
+  expect(d_alphas, {n}, "d_alphas");
+  expect(d_ranges, {n}, "d_ranges");
+  expect(d_squares, {n}, "d_squares");
+  expect(d_composited, {n, values.shape(1)}, "d_composited");
+  expect(d_probabilities, {voxels}, "d_probabilities");
+  expect(d_values, {voxels, values.shape(1)}, "d_values");
+  const Composite<const T> d_out{d_alphas.data(), d_ranges.data(), d_squares.data(), d_composited.data()};
+  nb::gil_scoped_release release;
+  composite_backward<T>(box, grid, rays, d_out, d_probabilities.data(), d_values.data(), threads);
+}
+
+template <class T>
+void bind_rays(nb::module_& m) {
+  m.def("composite_rays", &bind_composite<T>, "box"_a, "probabilities"_a, "values"_a, "origins"_a, "directions"_a,
+        "reach"_a, "alphas"_a.noconvert(), "ranges"_a.noconvert(), "squares"_a.noconvert(), "composited"_a.noconvert(),
+        "threads"_a);
+  m.def("composite_rays_backward", &bind_composite_backward<T>, "box"_a, "probabilities"_a, "values"_a, "origins"_a,
+        "directions"_a, "reach"_a, "d_alphas"_a, "d_ranges"_a, "d_squares"_a, "d_composited"_a,
+        "d_probabilities"_a.noconvert(), "d_values"_a.noconvert(), "threads"_a);
+}
+
 }  // namespace
 
 NB_MODULE(_ext, m) {
@@ -377,6 +477,18 @@ NB_MODULE(_ext, m) {
       .def("adam", adam, "parameter"_a.noconvert(), "gradient"_a, "first"_a.noconvert(), "second"_a.noconvert(),
            "learning_rates"_a, "visible"_a.none(), "beta1"_a, "beta2"_a, "epsilon"_a, "correction1"_a, "correction2"_a,
            "threads"_a);
+
+  nb::class_<VoxelBox>(m, "VoxelBox", "Where the voxels of a grid stand.")
+      .def("__init__", [](VoxelBox* box, nb::tuple shape, nb::tuple origin, double voxel_size) {
+        new (box) VoxelBox(make_box(shape, origin, voxel_size));
+      }, "shape"_a, "origin"_a, "voxel_size"_a);
+  m.def("first_hits", &bind_first_hits, "box"_a, "states"_a, "origins"_a, "directions"_a, "reach"_a,
+        "index"_a.noconvert(), "entry"_a.noconvert(), "exit"_a.noconvert(), "face"_a.noconvert(),
+        "unknown"_a.noconvert(), "threads"_a);
+  m.def("count_crossings", &bind_count_crossings, "box"_a, "origins"_a, "directions"_a, "reach"_a,
+        "counts"_a.noconvert(), "threads"_a);
+  bind_rays<float>(m);
+  bind_rays<double>(m);
 
   m.def("empty", &empty, "shape"_a, "An uninitialised float32 tensor.");
   m.def("kernels", [](const std::string& name) -> const Kernels& {

@@ -1,0 +1,34 @@
+"""Occupancy: voxels as Gaussians and back, dense maps from sparse grids, and how good a grid is."""
+
+from splatsim.occupancy.dense_maps import DenseMaps as DenseMaps
+from splatsim.occupancy.dense_maps import ExactMaps as ExactMaps
+from splatsim.occupancy.dense_maps import render_batch as render_batch
+from splatsim.occupancy.dense_maps import render_maps as render_maps
+from splatsim.occupancy.dense_maps import trace_maps as trace_maps
+from splatsim.occupancy.fusion import fuse as fuse
+from splatsim.occupancy.fusion import select_views as select_views
+from splatsim.occupancy.gaussianize import VoxelGaussians as VoxelGaussians
+from splatsim.occupancy.gaussianize import VoxelShape as VoxelShape
+from splatsim.occupancy.gaussianize import gaussianize as gaussianize
+from splatsim.occupancy.lidar import LidarScan as LidarScan
+from splatsim.occupancy.lidar import lidar_rays as lidar_rays
+from splatsim.occupancy.lidar import scan as scan
+from splatsim.occupancy.logits import LogitGrid as LogitGrid
+from splatsim.occupancy.logits import logits_of as logits_of
+from splatsim.occupancy.loss_terms import class_weights as class_weights
+from splatsim.occupancy.raycast import Rays as Rays
+from splatsim.occupancy.raycast import camera_rays as camera_rays
+from splatsim.occupancy.raycast import cast as cast
+from splatsim.occupancy.raycast import composite as composite
+from splatsim.occupancy.refinement import Refinement as Refinement
+from splatsim.occupancy.refinement import RefineOptions as RefineOptions
+from splatsim.occupancy.refinement import refine as refine
+from splatsim.occupancy.refinement_loss import LossOptions as LossOptions
+from splatsim.occupancy.refinement_loss import gs_refinement_loss as gs_refinement_loss
+from splatsim.occupancy.render_fusion import camera_to_depth_loss as camera_to_depth_loss
+from splatsim.occupancy.render_fusion import lidar_to_semantic_loss as lidar_to_semantic_loss
+from splatsim.occupancy.targets import Targets as Targets
+from splatsim.occupancy.targets import targets_of_grid as targets_of_grid
+from splatsim.occupancy.targets import targets_of_points as targets_of_points
+from splatsim.occupancy.voxelize import Voxelization as Voxelization
+from splatsim.occupancy.voxelize import voxelize as voxelize
