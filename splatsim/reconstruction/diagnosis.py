@@ -24,19 +24,19 @@ FEW_LINKS = 1.0
 """Matching frames per frame below which features were found, but not again."""
 
 ADVICE: dict[Cause | str, tuple[str, str]] = {
-    "too few frames": ("take more pictures, each with 70 % of the one before", "--frames.target 300"),
+    "too few frames": ("take more pictures, each with 70 % of the one before", "--frames 300"),
     "low texture": (
         "film with more in view: furniture, edges of walls, things on the floor",
-        "--poses.features 8192 --poses.max-image-side 0",
+        "--features 8192 --frames 300",
     ),
-    "pure rotation": ("walk while filming; a camera that only turns sees no depth", "--frames.target 300"),
-    "static camera": ("walk while filming; a camera that stands still sees no depth", "--frames.target 300"),
-    "blur": ("film more slowly or in more light", "--frames.target 300"),
-    "exposure jump": ("lock the exposure before filming", "--poses.features 8192"),
+    "pure rotation": ("walk while filming; a camera that only turns sees no depth", "--frames 300"),
+    "static camera": ("walk while filming; a camera that stands still sees no depth", "--frames 300"),
+    "blur": ("film more slowly or in more light", "--frames 300"),
+    "exposure jump": ("lock the exposure before filming", "--features 8192"),
     "moving objects": ("mask what moves", "--masks MASKS"),
-    "cut": ("give each take as a video of its own", "--frames.target 300"),
-    "black frames": ("cut the black frames off", "--frames.target 300"),
-    "unreadable": ("copy the file again from where it was taken", "--frames.target 300"),
+    "cut": ("give each take as a video of its own", "--frames 300"),
+    "black frames": ("cut the black frames off", "--frames 300"),
+    "unreadable": ("copy the file again from where it was taken", "--frames 300"),
 }
 
 
@@ -179,5 +179,5 @@ def _why(frames: FrameSet, report: PoseReport, cause: Cause | None) -> str:
 
 
 def _command(cause: Cause | None) -> str:
-    options = ADVICE[cause][1] if cause is not None else "--poses.features 8192 --poses.loops 10"
+    options = ADVICE[cause][1] if cause is not None else "--features 8192 --frames 300"
     return f"splatsim reconstruct INPUT {options}"

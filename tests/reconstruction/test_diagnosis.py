@@ -1,10 +1,12 @@
 """What is said of poses that failed: reports and findings that were made up, one cause each."""
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from splatsim.cli.reconstruct import Choices
 from splatsim.reconstruction.diagnosis import ADVICE, Diagnosis, diagnose
 from splatsim.reconstruction.frameset import Cause, Finding, Frame, FrameSet
 from splatsim.reconstruction.poses import FrameReport, ModelReport, PoseReport
@@ -102,3 +104,10 @@ def test_two_places_are_said() -> None:
 def test_no_frames_at_all() -> None:
     found = judge(report(0, given=0), count=0)
     assert (found.ok, found.exit_code, found.cause) == (False, 2, "too few frames")
+
+
+def test_the_next_commands_exist() -> None:
+    """Their options are those of the command line."""
+    known = {field.name.replace("_", "-") for field in fields(Choices)}
+    for _, options in ADVICE.values():
+        assert set(re.findall(r"--([a-z-]+)", options)) <= known
