@@ -225,9 +225,14 @@ def _principal_axes(solid: Tensor, index: Int[Tensor, "n 3"]) -> tuple[Float[Ten
     steps = torch.arange(-1, 2, device=index.device)
     offsets = torch.cartesian_prod(steps, steps, steps)
     padded = torch.nn.functional.pad(solid, (1,) * 6)
-    x, y, z = (index[:, None] + offsets + 1).unbind(-1)
-    weight = padded[x, y, z].double()
-    weight[:, len(offsets) // 2] = 1  # the voxel itself, also where it is a mere candidate
+    _, ny, nz = padded.shape
+    here = ((index[:, 0] + 1) * ny + index[:, 1] + 1) * nz + index[:, 2] + 1
+    around = padded.flatten()[here[:, None] + (offsets[:, 0] * ny + offsets[:, 1]) * nz + offsets[:, 2]]
+    around[:, len(offsets) // 2] = True  # the voxel itself, also where it is a mere candidate
+    # Most voxels look like many others: each pattern is worked out once.
+    bits = 2 ** torch.arange(len(offsets), device=index.device)
+    patterns, which = (around * bits).sum(dim=-1).unique(return_inverse=True)
+    weight = (patterns[:, None] & bits != 0).double()
     total = weight.sum(dim=-1)
     local = offsets.double()
     mean = weight @ local / total[:, None]
@@ -235,4 +240,5 @@ def _principal_axes(solid: Tensor, index: Int[Tensor, "n 3"]) -> tuple[Float[Ten
     covariance = second - mean[:, :, None] * mean[:, None, :]
     values, axes = torch.linalg.eigh(covariance)
     axes = axes * torch.linalg.det(axes).sign()[:, None, None]
-    return axes, (values.clamp_min(0) / (2 / 3)).sqrt().clamp_max(1)
+    spread = (values.clamp_min(0) / (2 / 3)).sqrt().clamp_max(1)
+    return axes[which], spread[which]

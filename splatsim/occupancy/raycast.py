@@ -17,7 +17,7 @@ from splatsim.cameras import Cameras
 from splatsim.grids import UNKNOWN, OccupancyGrid, VoxelFrame
 from splatsim.tensors import TensorDataclass, check_field
 
-MAX_RAYS = 1 << 15
+MAX_RAYS = 1 << 16
 """Rays whose steps are kept in memory at once in the backward pass."""
 
 
@@ -204,8 +204,10 @@ class _Composite(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         p, v = ctx.saved_tensors
-        d_p, d_v = torch.zeros_like(p), torch.zeros_like(v)
-        one_p, one_v = torch.empty_like(p), torch.empty_like(v)
+        d_p, d_v = torch.empty_like(p), torch.empty_like(v)
+        if not len(ctx.rays):
+            return None, None, d_p.zero_(), d_v.zero_()
+        one_p, one_v = (d_p, d_v) if len(ctx.rays) <= MAX_RAYS else (torch.empty_like(p), torch.empty_like(v))
         for start in range(0, len(ctx.rays), MAX_RAYS):
             rows = slice(start, start + MAX_RAYS)
             d_out = [grad[rows].contiguous() for grad in grads]
@@ -213,8 +215,12 @@ class _Composite(torch.autograd.Function):
             native.composite_rays_backward(
                 box_of(ctx.frame), p, v, *arrays, *d_out, one_p, one_v, threads=native.threads()
             )
-            d_p += one_p
-            d_v += one_v
+            if start:
+                d_p += one_p
+                d_v += one_v
+            elif one_p is not d_p:
+                d_p.copy_(one_p)
+                d_v.copy_(one_v)
         return None, None, d_p, d_v
 
 
