@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.fit import fit
-from splatsim.reconstruction.fit_result import FitResult
-from splatsim.reconstruction.recipe import FitConfig
+from splatsim.reconstruction.fit.recipe import FitConfig
+from splatsim.reconstruction.fit.result import FitResult
+from splatsim.reconstruction.fit.run import fit
 
 
 def summary(result: FitResult) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Any
 from splatsim.reconstruction.align import Alignment
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.diagnosis import Diagnosis
-from splatsim.reconstruction.fit_result import FitResult
+from splatsim.reconstruction.fit.result import FitResult
 from splatsim.reconstruction.frameset import FrameSet
 from splatsim.reconstruction.poses import PoseReport
 from splatsim.semantics import Semantics

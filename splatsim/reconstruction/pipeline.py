@@ -13,18 +13,18 @@ from splatsim.reconstruction import stages
 from splatsim.reconstruction.align import AlignConfig, align
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.diagnosis import Diagnosis, diagnose
-from splatsim.reconstruction.fit import fit
-from splatsim.reconstruction.fit_result import FitResult
-from splatsim.reconstruction.frames import FrameConfig, select_frames
+from splatsim.reconstruction.fit.recipe import FitConfig
+from splatsim.reconstruction.fit.result import FitResult
+from splatsim.reconstruction.fit.run import fit
+from splatsim.reconstruction.footage.frames import FrameConfig, select_frames
+from splatsim.reconstruction.footage.sources import Kind, Source, open_source
 from splatsim.reconstruction.frameset import FrameSet
 from splatsim.reconstruction.imports import Imported, import_colmap, import_transforms
 from splatsim.reconstruction.labelling import label_gaussians, open_labels
 from splatsim.reconstruction.outcome import Origin, Outcome
 from splatsim.reconstruction.page import REPORT, write_failure
 from splatsim.reconstruction.poses import PoseConfig, Posed, estimate_poses
-from splatsim.reconstruction.recipe import FitConfig
 from splatsim.reconstruction.results import publish, write_outcome
-from splatsim.reconstruction.sources import Kind, Source, open_source
 from splatsim.scene import MANIFEST, Scene
 from splatsim.semantics import Semantics
 

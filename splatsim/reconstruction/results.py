@@ -22,7 +22,7 @@ from splatsim.cameras import Cameras
 from splatsim.formats import save_gaussians
 from splatsim.gaussians import Gaussians
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.fit_result import FitResult
+from splatsim.reconstruction.fit.result import FitResult
 from splatsim.reconstruction.outcome import Outcome
 from splatsim.reconstruction.page import REPORT, write_report
 from splatsim.reconstruction.poses import write_model

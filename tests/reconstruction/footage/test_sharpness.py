@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from splatsim.reconstruction.sharpness import assess, fit_within
-from tests.reconstruction.footage import texture
+from splatsim.reconstruction.footage.sharpness import assess, fit_within
+from tests.reconstruction.films import texture
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from torch import Tensor
 from splatsim.cameras import Cameras
 from splatsim.fitting.exposure import expose
 from splatsim.gaussians import Gaussians
-from splatsim.reconstruction.budget import Calibration
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.holdout import ViewMetrics
+from splatsim.reconstruction.fit.budget import Calibration
+from splatsim.reconstruction.fit.holdout import ViewMetrics
 from splatsim.rendering import render
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from splatsim.reconstruction.analysis import Analysis, Take
-from splatsim.reconstruction.decoding import Video
-from splatsim.reconstruction.flow import Drift
+from splatsim.reconstruction.footage.analysis import Analysis, Take
+from splatsim.reconstruction.footage.decoding import Video
+from splatsim.reconstruction.footage.flow import Drift
+from splatsim.reconstruction.footage.rotation import Turn
+from splatsim.reconstruction.footage.sharpness import Quality
 from splatsim.reconstruction.frameset import Finding
-from splatsim.reconstruction.rotation import Turn
-from splatsim.reconstruction.sharpness import Quality
 
 FEW_CORNERS = 25
 """Under so many corners too few points can be matched."""

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from splatsim.reconstruction.rotation import Turn, TurnDetector, best_rotation
-from tests.reconstruction.footage import panning, relief, slide
+from splatsim.reconstruction.footage.rotation import Turn, TurnDetector, best_rotation
+from tests.reconstruction.films import panning, relief, slide
 
 FOCAL, SIZE = 500.0, (480, 640)
 

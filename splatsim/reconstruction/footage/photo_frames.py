@@ -10,13 +10,13 @@ from tqdm import tqdm
 
 from splatsim.errors import ReconstructionError
 from splatsim.reconstruction import frameset
-from splatsim.reconstruction.findings import FEW_CORNERS, FEW_FRAMES, is_blurred
+from splatsim.reconstruction.footage.findings import FEW_CORNERS, FEW_FRAMES, is_blurred
+from splatsim.reconstruction.footage.masks import Masks, read_mask
+from splatsim.reconstruction.footage.photos import Photo, UnreadablePhoto, read_photo
+from splatsim.reconstruction.footage.sharpness import SIDE, Quality, assess, fit_within
+from splatsim.reconstruction.footage.sources import FEWEST, list_files
+from splatsim.reconstruction.footage.writing import write_jpeg, write_mask
 from splatsim.reconstruction.frameset import Cause, Dropped, Finding, Frame, FrameSet
-from splatsim.reconstruction.masks import Masks, read_mask
-from splatsim.reconstruction.photos import Photo, UnreadablePhoto, read_photo
-from splatsim.reconstruction.sharpness import SIDE, Quality, assess, fit_within
-from splatsim.reconstruction.sources import FEWEST, list_files
-from splatsim.reconstruction.writing import write_jpeg, write_mask
 
 
 @dataclass

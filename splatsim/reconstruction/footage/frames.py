@@ -10,17 +10,18 @@ import numpy as np
 from tqdm import tqdm
 
 from splatsim.errors import FormatError
-from splatsim.reconstruction import frameset, photo_frames, selection
-from splatsim.reconstruction.analysis import Analysis, Take, analyse
-from splatsim.reconstruction.decoding import Video, decode_chosen
-from splatsim.reconstruction.findings import find_all
-from splatsim.reconstruction.flow import single_thread
+from splatsim.reconstruction import frameset
+from splatsim.reconstruction.footage import photo_frames, selection
+from splatsim.reconstruction.footage.analysis import Analysis, Take, analyse
+from splatsim.reconstruction.footage.decoding import Video, decode_chosen
+from splatsim.reconstruction.footage.findings import find_all
+from splatsim.reconstruction.footage.flow import single_thread
+from splatsim.reconstruction.footage.masks import Masks, read_mask
+from splatsim.reconstruction.footage.rotation import TurnDetector
+from splatsim.reconstruction.footage.selection import Choice
+from splatsim.reconstruction.footage.sources import Source
+from splatsim.reconstruction.footage.writing import write_jpeg, write_mask
 from splatsim.reconstruction.frameset import Dropped, Frame, FrameSet
-from splatsim.reconstruction.masks import Masks, read_mask
-from splatsim.reconstruction.rotation import TurnDetector
-from splatsim.reconstruction.selection import Choice
-from splatsim.reconstruction.sources import Source
-from splatsim.reconstruction.writing import write_jpeg, write_mask
 
 _DUPLICATES_APART = 0.5
 """Seconds: of frames that show the same thing, one is listed for every so many."""

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.pictures import Pictures
+from splatsim.reconstruction.fit.pictures import Pictures
 
 FEWEST_SEEN = 8
 """A picture in which fewer points are seen says nothing about depth."""

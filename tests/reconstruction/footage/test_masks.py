@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from splatsim.errors import FormatError
-from splatsim.reconstruction.masks import Masks, read_mask
+from splatsim.reconstruction.footage.masks import Masks, read_mask
 
 
 def save(path: Path, mask: np.ndarray, white: int = 255) -> Path:

@@ -16,14 +16,14 @@ from tqdm import tqdm
 from splatsim import native
 from splatsim.errors import ReconstructionError
 from splatsim.fitting.losses import psnr
-from splatsim.reconstruction.budget import Calibration, calibrate
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.checkpoint import deferred_interrupt, read_checkpoint, write_checkpoint
-from splatsim.reconstruction.fit_result import FitResult, Point
-from splatsim.reconstruction.holdout import measure
-from splatsim.reconstruction.optimisation import Optimisation
-from splatsim.reconstruction.pictures import Pictures
-from splatsim.reconstruction.recipe import STEPS, FitConfig, Recipe
+from splatsim.reconstruction.fit.budget import Calibration, calibrate
+from splatsim.reconstruction.fit.checkpoint import deferred_interrupt, read_checkpoint, write_checkpoint
+from splatsim.reconstruction.fit.holdout import measure
+from splatsim.reconstruction.fit.optimisation import Optimisation
+from splatsim.reconstruction.fit.pictures import Pictures
+from splatsim.reconstruction.fit.recipe import STEPS, FitConfig, Recipe
+from splatsim.reconstruction.fit.result import FitResult, Point
 
 CHECKPOINT_SECONDS = 30.0
 SAMPLES = 12

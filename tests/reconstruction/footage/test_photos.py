@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from splatsim.reconstruction.photos import UnreadablePhoto, read_photo
-from tests.reconstruction.footage import texture
+from splatsim.reconstruction.footage.photos import UnreadablePhoto, read_photo
+from tests.reconstruction.films import texture
 
 PICTURE = texture(90, 120)
 Tag = ExifTags.Base

@@ -19,11 +19,11 @@ from splatsim.fitting.schedules import decay, growth, stage
 from splatsim.fitting.splats import Splats
 from splatsim.gaussians import Gaussians
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.filling import fill_thin_places
-from splatsim.reconstruction.holdout import split
-from splatsim.reconstruction.pictures import Pictures
-from splatsim.reconstruction.recipe import FitConfig, Recipe
-from splatsim.reconstruction.start import depth_targets, scene_length, start_gaussians
+from splatsim.reconstruction.fit.filling import fill_thin_places
+from splatsim.reconstruction.fit.holdout import split
+from splatsim.reconstruction.fit.pictures import Pictures
+from splatsim.reconstruction.fit.recipe import FitConfig, Recipe
+from splatsim.reconstruction.fit.start import depth_targets, scene_length, start_gaussians
 from splatsim.rendering import Backend, Render, render
 
 ORDER, MOVES = 0, 1

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from PIL import Image, ImageOps
 
 from splatsim.errors import FormatError
-from splatsim.reconstruction.sources import list_files
+from splatsim.reconstruction.footage.sources import list_files
 
 _TURNS = {
     5: Image.Transpose.TRANSPOSE,

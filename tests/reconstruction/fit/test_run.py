@@ -10,11 +10,12 @@ import torch
 
 from splatsim import native
 from splatsim.errors import FormatError, ReconstructionError
-from splatsim.reconstruction import checkpoint, fit_result
-from splatsim.reconstruction import fit as fit_module
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.fit import fit
-from splatsim.reconstruction.recipe import FitConfig, Recipe
+from splatsim.reconstruction.fit import checkpoint
+from splatsim.reconstruction.fit import result as fit_result
+from splatsim.reconstruction.fit import run as fit_module
+from splatsim.reconstruction.fit.recipe import FitConfig, Recipe
+from splatsim.reconstruction.fit.run import fit
 from splatsim.transforms import rotmat_from_quat
 from tests.reconstruction.tiny import HEIGHT, WIDTH, make_capture
 

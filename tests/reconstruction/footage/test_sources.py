@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from splatsim.errors import FormatError, ReconstructionError
-from splatsim.reconstruction.sources import list_files, open_source
-from tests.reconstruction.footage import slide, video
+from splatsim.reconstruction.footage.sources import list_files, open_source
+from tests.reconstruction.films import slide, video
 
 
 def photos(folder: Path, *names: str) -> Path:

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from splatsim.errors import FormatError, ReconstructionError
-from splatsim.reconstruction import frames as stage
-from splatsim.reconstruction.frames import FrameConfig, select_frames
+from splatsim.reconstruction.footage import frames as stage
+from splatsim.reconstruction.footage.frames import FrameConfig, select_frames
+from splatsim.reconstruction.footage.sources import open_source
 from splatsim.reconstruction.frameset import FrameSet
-from splatsim.reconstruction.sources import open_source
-from tests.reconstruction.footage import ffmpeg, panning, relief, slide, texture, video
+from tests.reconstruction.films import ffmpeg, panning, relief, slide, texture, video
 
 APARTMENT = Path(__file__).parents[2] / "scenes" / "apartment" / "apartment.mp4"
 CONFIG = FrameConfig(frames=20)

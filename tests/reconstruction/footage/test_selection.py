@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from splatsim.reconstruction.flow import CELLS, Step
-from splatsim.reconstruction.selection import Track, choose, fit_spacing, relative_sharpness
+from splatsim.reconstruction.footage.flow import CELLS, Step
+from splatsim.reconstruction.footage.selection import Track, choose, fit_spacing, relative_sharpness
 
 
 def made_up(shifts: list[float], sharpness: dict[int, float] | None = None, **facts: float) -> Track:

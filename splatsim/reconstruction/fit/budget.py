@@ -7,9 +7,9 @@ import numpy as np
 
 from splatsim.fitting.schedules import growth, stage
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.optimisation import Optimisation
-from splatsim.reconstruction.pictures import LEVELS, Pictures
-from splatsim.reconstruction.recipe import FitConfig, Recipe
+from splatsim.reconstruction.fit.optimisation import Optimisation
+from splatsim.reconstruction.fit.pictures import LEVELS, Pictures
+from splatsim.reconstruction.fit.recipe import FitConfig, Recipe
 
 TRIAL_STEPS = 6
 """For each size; the fastest half counts."""

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from splatsim.reconstruction.holdout import align_colors, measure, split
+from splatsim.reconstruction.fit.holdout import align_colors, measure, split
 
 
 def test_every_nth_is_held_out_and_none_for_zero() -> None:

@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from splatsim.reconstruction.cuts import CutDetector
-from splatsim.reconstruction.flow import measure_step
-from splatsim.reconstruction.sharpness import assess
-from tests.reconstruction.footage import slide
+from splatsim.reconstruction.footage.cuts import CutDetector
+from splatsim.reconstruction.footage.flow import measure_step
+from splatsim.reconstruction.footage.sharpness import assess
+from tests.reconstruction.films import slide
 
 
 def cuts(frames: list[np.ndarray]) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from splatsim.reconstruction.flow import Drift, Step
+from splatsim.reconstruction.footage.flow import Drift, Step
 
 _EARLY, _LATE, _LATEST = 0.6, 1.25, 2.5
 """A window's candidates lie between the first two shares of the spacing; up to the last where these are blurred."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from splatsim.reconstruction.filling import fill_thin_places
-from splatsim.reconstruction.pictures import Pictures
+from splatsim.reconstruction.fit.filling import fill_thin_places
+from splatsim.reconstruction.fit.pictures import Pictures
 from splatsim.transforms import apply
 from tests.reconstruction.tiny import HEIGHT, WIDTH, make_capture
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from splatsim.reconstruction.flow import CELLS, Drift, Step, measure_step, single_thread
-from tests.reconstruction.footage import slide
+from splatsim.reconstruction.footage.flow import CELLS, Drift, Step, measure_step, single_thread
+from tests.reconstruction.films import slide
 
 
 def grays(count: int, shift: float, seed: int = 0) -> list[np.ndarray]:

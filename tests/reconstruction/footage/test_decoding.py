@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splatsim.reconstruction.decoding import Video, decode_chosen, decode_gray, probe_video
-from tests.reconstruction.footage import ffmpeg, slide, texture, video
+from splatsim.reconstruction.footage.decoding import Video, decode_chosen, decode_gray, probe_video
+from tests.reconstruction.films import ffmpeg, slide, texture, video
 
 
 def decode(path: Path, side: int = 960) -> tuple[list[np.ndarray], list[float]]:

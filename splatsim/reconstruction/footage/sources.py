@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from splatsim.errors import FormatError, ReconstructionError
-from splatsim.reconstruction.decoding import Video, probe_video
+from splatsim.reconstruction.footage.decoding import Video, probe_video
 
 Kind = Literal["video", "photos", "colmap", "transforms"]
 

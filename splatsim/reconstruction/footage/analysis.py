@@ -9,13 +9,13 @@ from jaxtyping import Bool, Float, Int, UInt8
 from tqdm import tqdm
 
 from splatsim.errors import FormatError
-from splatsim.reconstruction import flow
-from splatsim.reconstruction.cuts import CutDetector
-from splatsim.reconstruction.decoding import Video, decode_gray
-from splatsim.reconstruction.flow import Step, measure_step, single_thread
-from splatsim.reconstruction.masks import Masks, read_mask
-from splatsim.reconstruction.selection import Track, relative_sharpness
-from splatsim.reconstruction.sharpness import SIDE, Quality, assess, fit_within
+from splatsim.reconstruction.footage import flow
+from splatsim.reconstruction.footage.cuts import CutDetector
+from splatsim.reconstruction.footage.decoding import Video, decode_gray
+from splatsim.reconstruction.footage.flow import Step, measure_step, single_thread
+from splatsim.reconstruction.footage.masks import Masks, read_mask
+from splatsim.reconstruction.footage.selection import Track, relative_sharpness
+from splatsim.reconstruction.footage.sharpness import SIDE, Quality, assess, fit_within
 
 _SHORTEST = 3
 """Frames of a take; fewer are flashes and mixed frames at a cut."""

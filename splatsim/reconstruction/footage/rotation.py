@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
-from splatsim.reconstruction.sharpness import fit_within
+from splatsim.reconstruction.footage.sharpness import fit_within
 
 _SIDE = 640
 _TURN = 0.12

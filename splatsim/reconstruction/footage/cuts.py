@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from splatsim.reconstruction.flow import Step
+from splatsim.reconstruction.footage.flow import Step
 
 _REACH = 6
 """Frames before and after a suspected cut among which sharp ones are looked for."""
