@@ -63,8 +63,8 @@ def judge_fox(scene: Path) -> dict[str, float]:
 def judge_kitchen(scene: Path) -> dict[str, float]:
     truth = json.loads((DATA / "kitchen" / "ground_truth.json").read_text(encoding="utf-8"))
     poses = np.array(truth["world_from_cam"])
-    similarity, found = judge_video_poses(scene, poses, truth["fps"])
-    return found | judge_kitchen_depth(scene, DATA / "kitchen", similarity, poses)
+    _, found = judge_video_poses(scene, poses, truth["fps"])
+    return found | judge_kitchen_depth(scene, DATA / "kitchen", poses, truth["fps"])
 
 
 def judge_apartment(scene: Path) -> dict[str, float]:

@@ -40,6 +40,19 @@ def similarity_of(found: np.ndarray, true: np.ndarray) -> Similarity:
     return Similarity(scale, rotation, shift, float(np.sqrt((error**2).mean())))
 
 
+def similarity_of_rig(found: np.ndarray, true: np.ndarray, rounds: int = 50) -> Similarity:
+    """The similarity of poses [n 4 4] of two cameras that are mounted on one body, a fixed way apart.
+
+    Which way is found along with it: by turns the offset in the camera's frame, and the similarity of the centres.
+    """
+    centres, offset = found[:, :3, 3], np.zeros(3)
+    for _ in range(rounds):
+        similarity = similarity_of(centres + found[:, :3, :3] @ offset, true[:, :3, 3])
+        there = (true[:, :3, 3] - similarity.shift) @ similarity.rotation / similarity.scale
+        offset = np.einsum("nji,nj->ni", found[:, :3, :3], there - centres).mean(0)
+    return similarity
+
+
 def scene_poses(folder: Path) -> tuple[list[dict], np.ndarray]:
     """Entries of `cameras.json` and their poses [c 4 4]."""
     frames = json.loads((folder / "cameras.json").read_text(encoding="utf-8"))["frames"]
@@ -120,9 +133,15 @@ def trace_depth(
     return depth.reshape(u.shape)
 
 
-def judge_kitchen_depth(folder: Path, data: Path, similarity: Similarity, true_poses: np.ndarray) -> dict[str, float]:
-    """Depth against the frames of the depth camera (focal length 585), rendered from where that camera stood."""
+def judge_kitchen_depth(folder: Path, data: Path, true_poses: np.ndarray, fps: float) -> dict[str, float]:
+    """Depth against the frames of the depth camera (focal length 585), rendered from where that camera stood.
+
+    The true poses are that camera's, a few centimetres beside the one that filmed.
+    """
     scene = Scene.load(folder)
+    frames, found = scene_poses(folder)
+    numbers = [min(round(frame["seconds"] * fps), len(true_poses) - 1) for frame in frames]
+    similarity = similarity_of_rig(found, true_poses[numbers])
     files = sorted((data / "depth").glob("*.png"))
     poses = similarity.scene_from_truth(true_poses[[int(file.stem) for file in files]])
     K = torch.tensor([[585.0, 0, 320], [0, 585.0, 240], [0, 0, 1]])
@@ -139,4 +158,5 @@ def judge_kitchen_depth(folder: Path, data: Path, similarity: Similarity, true_p
         seen = (measured > 0.2) & (measured < 8) & (depth > 0)
         ratios.append(similarity.scale * depth[seen] / measured[seen])
     ratio = np.concatenate(ratios)
-    return {"depth error, median %": 100 * float(np.median(np.abs(ratio / np.median(ratio) - 1)))}
+    error = 100 * float(np.median(np.abs(ratio / np.median(ratio) - 1)))
+    return {"camera RMSE beside a fixed offset, cm": 100 * similarity.rmse, "depth error, median %": error}
