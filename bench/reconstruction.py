@@ -70,7 +70,10 @@ def judge_kitchen(scene: Path) -> dict[str, float]:
 def judge_apartment(scene: Path) -> dict[str, float]:
     truth = json.loads((APARTMENT / "trajectory.json").read_text(encoding="utf-8"))
     similarity, found = judge_video_poses(scene, np.array(truth["world_from_cam"]), truth["fps"])
-    return found | judge_frame(scene, similarity) | judge_off_path(scene, APARTMENT, similarity)
+    found |= judge_frame(scene, similarity)
+    for width in (640, None):  # as the fit saw the video, and as it was filmed
+        found |= judge_off_path(scene, APARTMENT, similarity, width)
+    return found
 
 
 def cases() -> dict[str, Case]:

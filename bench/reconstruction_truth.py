@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import imageio.v3 as iio
 import numpy as np
 import torch
@@ -84,37 +85,40 @@ def judge_frame(folder: Path, similarity: Similarity) -> dict[str, float]:
     }
 
 
-def judge_off_path(folder: Path, world: Path, similarity: Similarity) -> dict[str, float]:
-    """PSNR and depth on views aside of the path, over what at least three frames of the video saw."""
+def judge_off_path(folder: Path, world: Path, similarity: Similarity, width: int | None = None) -> dict[str, float]:
+    """PSNR and depth on views aside of the path, over what at least three frames of the video saw.
+
+    Args:
+        width: Of the pictures that are compared; by default the world's own, which may be more than the fit saw.
+    """
     scene = Scene.load(folder)
     trajectory = json.loads((world / "views" / "trajectory.json").read_text(encoding="utf-8"))
     true_poses = np.array(trajectory["world_from_cam"])
     poses = torch.from_numpy(similarity.scene_from_truth(true_poses)).float()
-    width, height, K = trajectory["width"], trajectory["height"], torch.tensor(trajectory["K"])
+    width = width or trajectory["width"]
+    height = round(trajectory["height"] * width / trajectory["width"])
+    K = np.array(trajectory["K"]) * np.array([[width / trajectory["width"]], [height / trajectory["height"]], [1.0]])
     mesh = trimesh.load(world / "mesh.glb", force="mesh")
-    antialiased = scene.provenance["render"]["antialiased"]
-    squares, pixels, psnrs, depth_errors = 0.0, 0, [], []
+    psnrs, depth_errors = [], []
     for index, pose in enumerate(poses):
         stem = world / "views" / f"{index:02d}"
         if not stem.with_suffix(".jpg").is_file():
             continue
-        camera = Cameras(invert(pose)[None], K[None], width, height)
-        truth = iio.imread(stem.with_suffix(".jpg")) / 255
-        mask = iio.imread(stem.with_suffix(".mask.png")) > 0
+        camera = Cameras(invert(pose)[None], torch.from_numpy(K).float()[None], width, height)
+        truth = cv2.resize(iio.imread(stem.with_suffix(".jpg")), (width, height), interpolation=cv2.INTER_AREA) / 255
+        mask = (
+            cv2.resize(iio.imread(stem.with_suffix(".mask.png")), (width, height), interpolation=cv2.INTER_AREA) == 255
+        )
         with torch.no_grad():
-            picture = render(scene.gaussians, camera, antialiased=antialiased).colors[0].clamp(0, 1).numpy()
-            depth = render_surface(scene.gaussians, camera, antialiased=antialiased).depths[0].numpy()
-        error = ((picture - truth) ** 2)[mask]
-        squares, pixels = squares + error.sum(), pixels + error.size
-        psnrs.append(-10 * np.log10(error.mean()))
-        true_depth = trace_depth(mesh, true_poses[index], np.array(trajectory["K"]), width, height, step=4)
+            picture = render(scene.gaussians, camera, antialiased=scene.antialiased).colors[0].clamp(0, 1).numpy()
+            depth = render_surface(scene.gaussians, camera, antialiased=scene.antialiased).depths[0].numpy()
+        psnrs.append(-10 * np.log10(((picture - truth) ** 2)[mask].mean()))
+        true_depth = trace_depth(mesh, true_poses[index], K, width, height, step=4)
         seen = mask[2::4, 2::4] & (true_depth > 0) & (depth[2::4, 2::4] > 0)
         depth_errors.append(np.abs(similarity.scale * depth[2::4, 2::4] - true_depth)[seen])
     return {
-        "off-path views": len(psnrs),
-        "off-path PSNR, mean of views": float(np.mean(psnrs)),
-        "off-path PSNR, all pixels as one": float(-10 * np.log10(squares / pixels)),
-        "off-path median depth error, cm": 100 * float(np.median(np.concatenate(depth_errors))),
+        f"off-path PSNR at {width} px, mean of {len(psnrs)} views": float(np.mean(psnrs)),
+        f"off-path median depth error at {width} px, cm": 100 * float(np.median(np.concatenate(depth_errors))),
     }
 
 
@@ -149,11 +153,7 @@ def judge_kitchen_depth(folder: Path, data: Path, true_poses: np.ndarray, fps: f
     for file, pose in zip(files, poses, strict=True):
         camera = Cameras(invert(torch.from_numpy(pose).float())[None], K[None], 640, 480)
         with torch.no_grad():
-            depth = (
-                render_surface(scene.gaussians, camera, antialiased=scene.provenance["render"]["antialiased"])
-                .depths[0]
-                .numpy()
-            )
+            depth = render_surface(scene.gaussians, camera, antialiased=scene.antialiased).depths[0].numpy()
         measured = iio.imread(file) / 1000
         seen = (measured > 0.2) & (measured < 8) & (depth > 0)
         ratios.append(similarity.scale * depth[seen] / measured[seen])
