@@ -7,9 +7,16 @@ NATIVE := CMakeLists.txt $(shell find splatsim/native -name '*.cpp' -o -name '*.
 # torch comes first and from TORCH_INDEX when it is set, so that nothing else picks a build with CUDA libraries.
 INDEX := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 
-.PHONY: demo test slow lint speed worlds clean
+.PHONY: demo room test slow lint speed worlds clean
 
+# The built-in video of an apartment, from footage to a scene: about ten minutes on two cores. The camera was carried
+# at about 1.5 m, which gives the scene its metres.
 demo: $(VENV)/installed
+	$(BIN)/splatsim reconstruct scenes/apartment/apartment.mp4 --camera-height 1.5 --budget 5min \
+		--out out/apartment --overwrite
+
+# A generated room, in seconds: nothing but the renderer.
+room: $(VENV)/installed
 	$(BIN)/python scenes/box_room/make.py --out out/box_room.ply
 	$(BIN)/splatsim render out/box_room.ply --out out/box_room.mp4 --path inside --overwrite
 

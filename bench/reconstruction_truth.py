@@ -33,7 +33,7 @@ class Similarity:
         return moved
 
 
-def align_centres(found: np.ndarray, true: np.ndarray) -> Similarity:
+def similarity_of(found: np.ndarray, true: np.ndarray) -> Similarity:
     """The similarity that brings camera centres [n 3] nearest to the true ones."""
     scale, rotation, shift = umeyama(found, true)
     error = np.linalg.norm(scale * found @ rotation.T + shift - true, axis=1)
@@ -50,7 +50,7 @@ def judge_video_poses(folder: Path, true_poses: np.ndarray, fps: float) -> tuple
     """Camera error against the true pose of every video frame."""
     frames, poses = scene_poses(folder)
     numbers = [min(round(frame["seconds"] * fps), len(true_poses) - 1) for frame in frames]
-    similarity = align_centres(poses[:, :3, 3], true_poses[numbers, :3, 3])
+    similarity = similarity_of(poses[:, :3, 3], true_poses[numbers, :3, 3])
     extent = float(np.linalg.norm(np.ptp(true_poses[:, :3, 3], axis=0)))
     return similarity, {
         "camera RMSE, cm": 100 * similarity.rmse,

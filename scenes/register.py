@@ -14,6 +14,8 @@ import imageio.v3 as iio
 import numpy as np
 import pycolmap
 
+from splatsim.reconstruction.evaluate import position_error
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -96,11 +98,8 @@ def _compare(model, count, names, world_from_cam):
         if image.has_pose:
             found.append(image.projection_center())
             true.append(world_from_cam[names[image.name], :3, 3])
-    found, true = np.array(found), np.array(true)
-    scale, rotation, shift = align(found, true)
-    error = np.linalg.norm(scale * found @ rotation.T + shift - true, axis=1)
+    error = position_error(np.array(found), np.array(true))
     extent = float(np.linalg.norm(np.ptp(world_from_cam[:, :3, 3], axis=0)))
-    rmse = float(np.sqrt((error**2).mean()))
     return Registration(
         frames=len(names),
         models=count,
@@ -108,10 +107,10 @@ def _compare(model, count, names, world_from_cam):
         share=len(found) / len(names),
         median_reprojection_px=_median_reprojection(model),
         points=model.num_points3D(),
-        position_rmse_m=rmse,
-        position_max_m=float(error.max()),
+        position_rmse_m=error.rmse,
+        position_max_m=error.largest,
         extent_m=extent,
-        position_rmse_share=rmse / extent,
+        position_rmse_share=error.rmse / extent,
     )
 
 
@@ -127,16 +126,6 @@ def _median_reprojection(model):
             if projected is not None:
                 errors.append(np.linalg.norm(projected - point.xy))
     return float(np.median(errors))
-
-
-def align(source, target):
-    """Scale, rotation and shift of the similarity that brings points to points (Umeyama 1991)."""
-    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
-    u, spread, vt = np.linalg.svd(b.T @ a / len(a))
-    sign = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ sign @ vt
-    scale = float((spread * np.diag(sign)).sum() / (a**2).sum(axis=1).mean())
-    return scale, rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0)
 
 
 def main(arguments=None):

@@ -163,10 +163,10 @@ def view(scene: Path, *, host: str = "127.0.0.1", port: int = 8080, max_gaussian
     """
     check_port(host, port)  # before the scene is read, which may take a while
     viewer = Viewer(open_scene(scene), host=host, port=port, max_gaussians=max_gaussians)
-    print(f"{scene}: {len(viewer.rows):,} Gaussians at {viewer.url} (Ctrl-C ends it)", flush=True)
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        print(f"Everybody who reaches {host} can look.", flush=True)
     try:
+        print(f"{scene}: {len(viewer.rows):,} Gaussians at {viewer.url} (Ctrl-C ends it)", flush=True)
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            print(f"Everybody who reaches {host} can look.", flush=True)
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:

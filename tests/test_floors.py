@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import splatsim
@@ -73,3 +75,12 @@ def test_heavy_packages_stand_behind_one_file() -> None:
             for name in names:
                 home = homes.get(name.split(".")[0])
                 assert home is None or path.relative_to(PACKAGE).as_posix() in home, f"{path} imports {name}"
+
+
+def test_importing_splatsim_is_light() -> None:
+    """Its renderer, fitting and formats work in environments without OpenCV, COLMAP and viser."""
+    heavy = {"cv2", "pycolmap", "viser", "scipy", "tyro", "gsplat"}
+    script = f"import sys, splatsim; print(*sorted({heavy!r} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+    assert callable(splatsim.reconstruct)

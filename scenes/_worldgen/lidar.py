@@ -28,16 +28,21 @@ class Lidar:
 
 @dataclass
 class Sweep:
-    """The returns of one turn; `ring` and `column` tell which ray each came from, and rays without one left nothing."""
+    """One turn as images, a row for each beam and a column for each step: the truth about every return."""
 
-    points: np.ndarray
-    """[n 3] float32 in the sensor's frame, metres, with noise."""
-    ring: np.ndarray
-    column: np.ndarray
+    ranges: np.ndarray
+    """[beams columns] float32, metres, with noise; 0 where nothing came back."""
     intensity: np.ndarray
-    """[n] in [0, 1]: reflectance times the cosine, as sensors report it after range correction."""
+    """In [0, 1]: reflectance times the cosine, as sensors report it after range correction."""
     classes: np.ndarray
+    """uint8; 0 where nothing came back."""
     instances: np.ndarray
+    """int32; -1 where nothing came back."""
+
+    def points(self, lidar):
+        """The returns [n 3] in the sensor's frame, metres, row by row."""
+        returned = self.ranges > 0
+        return (lidar.directions()[returned] * self.ranges[returned][:, None]).astype(np.float32)
 
 
 def sweep(studio, world_from_lidar, lidar, rng):
@@ -58,13 +63,14 @@ def sweep(studio, world_from_lidar, lidar, rng):
     kept = (rng.random(len(met)) < np.clip(strength, 0, 1) * 0.985) & (distance < lidar.reach) & (distance > 0.8)
     met, quad, distance, intensity = met[kept], quad[kept], distance[kept], intensity[kept]
     measured = distance + lidar.noise * rng.standard_normal(len(met))
-    ring, column = np.divmod(met, lidar.columns)
     instance = model.instances[quad]
-    return Sweep(
-        (local[met] * measured[:, None]).astype(np.float32),
-        ring.astype(np.uint8),
-        column.astype(np.uint16),
-        intensity.astype(np.float32),
-        model.instance_classes[instance].astype(np.uint8),
-        instance.astype(np.int32),
-    )
+    shape, none = (lidar.beams, lidar.columns), lidar.beams * lidar.columns
+    images = {
+        "ranges": (np.zeros(none, np.float32), measured),
+        "intensity": (np.zeros(none, np.float32), intensity),
+        "classes": (np.zeros(none, np.uint8), model.instance_classes[instance]),
+        "instances": (np.full(none, -1, np.int32), instance),
+    }
+    for image, values in images.values():
+        image[met] = values
+    return Sweep(**{name: image.reshape(shape) for name, (image, _) in images.items()})

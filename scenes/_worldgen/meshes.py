@@ -12,19 +12,17 @@ def write_glb(path, model, finishes):
     Coordinates stay z up and in metres under a root node that turns them to glTF's y up.
     """
     colors = finishes.mean_albedo(model, 4)
-    chunks, views, accessors, meshes, nodes, materials, known = [], [], [], [], [], [], {}
-    offset = 0
+    chunks, accessors, meshes, nodes, materials, known = ([], []), [], [], [], [], {}
+    offsets = [0, 0]
 
-    def store(array, target, kind, component, extra):
-        nonlocal offset
+    def store(view, array, kind, component, extra):
+        """Add to one of the two views, positions (0) or indices (1)."""
         data = array.tobytes()
         data += b"\0" * (-len(data) % 4)
-        views.append({"buffer": 0, "byteOffset": offset, "byteLength": len(data), "target": target})
-        accessors.append(
-            {"bufferView": len(views) - 1, "componentType": component, "count": len(array), "type": kind, **extra}
-        )
-        chunks.append(data)
-        offset += len(data)
+        place = {"bufferView": view, "byteOffset": offsets[view], "componentType": component}
+        accessors.append({**place, "count": len(array), "type": kind, **extra})
+        chunks[view].append(data)
+        offsets[view] += len(data)
         return len(accessors) - 1
 
     order = np.argsort(model.instances, kind="stable")
@@ -37,11 +35,11 @@ def write_glb(path, model, finishes):
         for finish in np.unique(model.finishes[quads]):
             mine = quads[model.finishes[quads] == finish]
             points, index = _welded(model.corners[mine])
-            extent = {"min": points.min(axis=0).tolist(), "max": points.max(axis=0).tolist()}
-            position = store(points, 34962, "VEC3", 5126, extent)
+            extent = {"min": _short(points.min(axis=0)), "max": _short(points.max(axis=0))}
+            position = store(0, points, "VEC3", 5126, extent)
             narrow = len(points) < 65536
             flat = index.astype(np.uint16 if narrow else np.uint32).ravel()
-            faces = store(flat, 34963, "SCALAR", 5123 if narrow else 5125, {})
+            faces = store(1, flat, "SCALAR", 5123 if narrow else 5125, {})
             color = tuple(np.round(colors[mine].mean(axis=0).astype(float), 2))
             material = known.setdefault(color, len(known))
             if material == len(materials):
@@ -62,16 +60,24 @@ def write_glb(path, model, finishes):
         "meshes": meshes,
         "materials": materials,
         "accessors": accessors,
-        "bufferViews": views,
-        "buffers": [{"byteLength": offset}],
+        "bufferViews": [
+            {"buffer": 0, "byteOffset": 0, "byteLength": offsets[0], "byteStride": 12, "target": 34962},
+            {"buffer": 0, "byteOffset": offsets[0], "byteLength": offsets[1], "target": 34963},
+        ],
+        "buffers": [{"byteLength": sum(offsets)}],
     }
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     with path.open("wb") as file:
-        file.write(struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + offset))
+        file.write(struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + sum(offsets)))
         file.write(struct.pack("<I4s", len(text), b"JSON") + text)
-        file.write(struct.pack("<I4s", offset, b"BIN\0"))
-        file.writelines(chunks)
+        file.write(struct.pack("<I4s", sum(offsets), b"BIN\0"))
+        file.writelines(chunks[0] + chunks[1])
+
+
+def _short(values):
+    """The shortest decimals that are these float32."""
+    return [float(str(value)) for value in values]
 
 
 def _welded(corners):

@@ -95,3 +95,16 @@ def line(position, period, width, footprint):
     blur = np.maximum(footprint, width * 0.3)
     cover = np.clip((width / 2 + blur / 2 - offset) / blur, 0, 1)
     return (cover * np.minimum(1, width / np.maximum(footprint, 1e-9))).astype(np.float32)
+
+
+def mix(a, b, weight):
+    """From a to b, both [n 3], by weight [n]."""
+    return a + (b - a) * weight[:, None]
+
+
+def relief(p, wavelength, octaves, strength, offset=0.0):
+    """Brightness of a bumpy surface lit from the upper left: the slope of noise along the diagonal."""
+    step = np.float32(wavelength * 0.3)
+    here = fbm(p.u, p.v, p.seed + np.uint32(offset * 10), wavelength, octaves, p.footprint)
+    there = fbm(p.u + step, p.v + step, p.seed + np.uint32(offset * 10), wavelength, octaves, p.footprint)
+    return 1 + strength * (here - there)

@@ -5,6 +5,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+PARTS = ("scene", "film", "views", "truth")
+"""What can be made alone: Gaussians, maps and mesh; the video; views off the path; depth, normals and classes."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -24,7 +27,7 @@ class Options:
     """Metres between points of baked light."""
     rays: int = 40
     """Rays per point for indirect light."""
-    surfels: int = 380_000
+    surfels: int = 370_000
     """Gaussians of the surface scene."""
     every: int = 1
     """Shoot every n-th frame only."""
@@ -32,6 +35,8 @@ class Options:
     """Processes that shoot pictures."""
     views: int = 40
     """Views off the path."""
+    only: str | None = None
+    """One of PARTS, to make nothing else."""
 
     @property
     def height(self):
@@ -61,9 +66,12 @@ def parse(name, arguments=None):
         "--luxel", type=float, default=0.0, help="metres between points of baked light (0: as the world wants)"
     )
     parser.add_argument("--rays", type=int, default=40, help="rays per point for indirect light")
-    parser.add_argument("--surfels", type=int, default=380_000, help="Gaussians of the surface scene")
+    parser.add_argument("--surfels", type=int, default=370_000, help="Gaussians of the surface scene")
     parser.add_argument("--every", type=int, default=1, help="shoot every n-th frame only, for a quick look")
     parser.add_argument("--views", type=int, default=40, help="views off the path")
+    parser.add_argument(
+        "--only", choices=PARTS, help="make one part, and keep the others of the folder; truth needs no light"
+    )
     values = vars(parser.parse_args(arguments))
     try:
         values["seed"] = seed_number(values["seed"])

@@ -1,365 +1,41 @@
-"""Patterns of surfaces indoors and out: functions from hit points to reflectance.
+"""All common patterns by name: functions from hit points to reflectance.
 
-All are evaluated at the hit, in metres along the surface, with detail down to about a millimetre, and filtered by the
-footprint, so that nothing repeats and nothing flickers.
+All are evaluated at the hit, in metres along the surface, and filtered by the footprint, so that nothing repeats and
+nothing flickers. The pit has more of its own in `scenes/quarry/grounds.py`.
 """
 
-import numpy as np
-
-from _worldgen.noise import cell_random, fade, fbm, hash2, line, unit, value, worley
-
-
-def mix(a, b, weight):
-    """From a to b, both [n 3], by weight [n]."""
-    return a + (b - a) * weight[:, None]
-
-
-def relief(p, wavelength, octaves, strength, offset=0.0):
-    """Brightness of a bumpy surface lit from the upper left: the slope of noise along the diagonal."""
-    step = np.float32(wavelength * 0.3)
-    here = fbm(p.u, p.v, p.seed + np.uint32(offset * 10), wavelength, octaves, p.footprint)
-    there = fbm(p.u + step, p.v + step, p.seed + np.uint32(offset * 10), wavelength, octaves, p.footprint)
-    return 1 + strength * (here - there)
-
-
-def plaster(p):
-    """Rough-cast plaster: roller grain, grains of sand, faint stains, a trowel's sweep."""
-    tone = 1 + 0.04 * fbm(p.u, p.v, p.seed, 1.1, 3, p.footprint)
-    tone += 0.05 * fbm(p.u, p.v * 3, p.seed + 5, 0.16, 4, p.footprint)
-    scuffs = np.clip(fbm(p.u, p.v * 2, p.seed + 9, 0.35, 4, p.footprint) - 0.38, 0, 1) * 0.35
-    return p.a * (tone * relief(p, 0.034, 4, 0.5) * _specks(p, 0.03, 0.2) - scuffs)[:, None]
-
-
-def _specks(p, size, strength):
-    """Scattered spots, darker and lighter than what is around them."""
-    spots = np.ones(len(p.u), np.float32)
-    near = np.flatnonzero(p.footprint < size * 0.5)
-    if len(near):
-        first, _, own = worley(p.u[near] / size, p.v[near] / size, p.seed[near] + np.uint32(31))
-        spot = np.clip((0.12 + 0.22 * own - first) * 9, 0, 1) * fade(p.footprint[near], size * 0.5)
-        spots[near] += strength * spot * np.where(own > 0.45, 1, -1.2)
-    return spots
-
-
-def paint(p):
-    """Paint on wood or metal: brush strokes along u, knots that show through, scratches, wear."""
-    strokes = fbm(p.u * 0.08, p.v, p.seed + 1, 0.008, 3, p.footprint)
-    cloud = fbm(p.u, p.v, p.seed, 0.3, 5, p.footprint)
-    knots = np.clip(fbm(p.u * 0.35, p.v, p.seed + 7, 0.07, 4, p.footprint) - 0.3, 0, 1)
-    scratch = np.clip(1 - np.abs(fbm(p.u, p.v, p.seed + 4, 0.16, 3, p.footprint)) * 60, 0, 1)
-    tone = (1 + 0.12 * strokes + 0.09 * cloud - 0.35 * knots - 0.12 * scratch) * _specks(p, 0.05, 0.1)
-    wear = np.clip(fbm(p.u, p.v, p.seed + 3, 0.09, 4, p.footprint) - 0.4, 0, 1)
-    return mix(p.a * tone[:, None], p.b, wear)
-
-
-def wallpaper(p):
-    """Printed paper: scattered flowers and leaves in colour b on colour a, no two alike; scale is their distance."""
-    first, second, own = worley(p.u / p.scale, p.v / p.scale, p.seed)
-    turn = own * np.float32(40)
-    wave = np.sin(p.u / p.scale * 5 + turn) * np.cos(p.v / p.scale * 5 - turn)
-    petals = 0.24 + 0.1 * np.cos(turn + 6 * wave) + 0.12 * own
-    flower = np.clip((petals - first) * 14, 0, 1) * fade(p.footprint, p.scale * 0.3)
-    heart = np.clip((0.09 - first) * 25, 0, 1) * fade(p.footprint, p.scale * 0.1)
-    stem = np.clip(1 - np.abs(fbm(p.u, p.v, p.seed + 2, p.scale.max() * 1.6, 2, p.footprint)) * 26, 0, 1)
-    vein = np.clip(1 - (second - first) * 12, 0, 1) * 0.25 * fade(p.footprint, p.scale * 0.2)
-    color = mix(p.a, p.b * (0.75 + 0.6 * own)[:, None], np.clip(0.8 * flower + 0.55 * stem + vein, 0, 1))
-    color = mix(color, p.b[:, [2, 0, 1]] * 1.2, heart)
-    paper = 1 + 0.05 * fbm(p.u, p.v, p.seed + 5, 0.4, 3, p.footprint)
-    return color * (paper * relief(p, 0.006, 2, 0.15))[:, None]
-
-
-def grain(p, u, v, seed):
-    """Wood fibres along u: rings, fibres and pores, about -1 to 1."""
-    bend = fbm(u * 0.5, v, seed + np.uint32(2), 0.35, 2, p.footprint) * np.float32(0.03)
-    rings = np.sin(((v + bend) * 46 + 2.2 * fbm(u * 0.25, v, seed, 0.22, 3, p.footprint)) * np.float32(2 * np.pi))
-    rings *= fade(p.footprint, 0.012)
-    fibres = fbm(u * 0.06, v, seed + np.uint32(11), 0.006, 3, p.footprint)
-    broad = fbm(u * 0.2, v, seed + np.uint32(17), 0.12, 3, p.footprint)
-    return 0.28 * rings + 0.6 * fibres + 0.5 * broad
-
-
-def wood(p):
-    """Sawn or veneered wood, grain along u."""
-    return mix(p.a, p.b, np.clip(0.42 + 0.5 * grain(p, p.u, p.v, p.seed), 0, 1))
-
-
-def planks(p):
-    """A floor of boards of uneven length along u; scale is the width of a board."""
-    row = np.floor(p.v / p.scale)
-    shift = cell_random(row, row * 0, p.seed) * 7
-    length = 9 * p.scale
-    board = np.floor(p.u / length + shift)
-    own = hash2(board.astype(np.int32), row.astype(np.int32), p.seed)
-    tone = unit(own)
-    streak = grain(p, p.u + 13 * unit(own * np.uint32(3)), p.v, own % np.uint32(65536))
-    color = mix(p.a, p.b, np.clip(0.15 + 0.6 * tone + 0.35 * streak, 0, 1))
-    joint = np.maximum(line(p.v, p.scale, 0.0025, p.footprint), line(p.u + shift * length, length, 0.0025, p.footprint))
-    return color * (1 - 0.75 * joint)[:, None]
-
-
-def parquet(p):
-    """Blocks laid as baskets of three; scale is the side of a basket."""
-    cu, cv = np.floor(p.u / p.scale), np.floor(p.v / p.scale)
-    turned = ((cu + cv) % 2).astype(bool)
-    along, across = np.where(turned, p.v, p.u), np.where(turned, p.u, p.v)
-    block = np.floor(across / p.scale * 3)
-    own = hash2((cu * 31 + cv).astype(np.int32), block.astype(np.int32), p.seed)
-    streak = grain(p, along, across, own % np.uint32(65536))
-    color = mix(p.a, p.b, np.clip(0.15 + 0.6 * unit(own) + 0.3 * streak, 0, 1))
-    third = p.scale / 3
-    joint = np.maximum(line(across, third, 0.0018, p.footprint), line(along, p.scale, 0.0018, p.footprint))
-    return color * (1 - 0.7 * joint)[:, None]
-
-
-def tiles(p):
-    """Square tiles of colour a with joints of colour b; scale is the side of a tile."""
-    cu, cv = np.floor(p.u / p.scale), np.floor(p.v / p.scale)
-    own = hash2(cu.astype(np.int32), cv.astype(np.int32), p.seed)
-    cloud = fbm(p.u + 5 * unit(own), p.v, own % np.uint32(65536), 0.13, 5, p.footprint)
-    vein = np.abs(fbm(p.u, p.v + 9 * unit(own), p.seed + np.uint32(5), 0.2, 4, p.footprint))
-    tone = 0.9 + 0.16 * unit(own) + 0.12 * cloud - 0.35 * np.clip(0.06 - vein, 0, 1) / 0.06 * 0.5
-    joint = np.maximum(line(p.u, p.scale, 0.004, p.footprint), line(p.v, p.scale, 0.004, p.footprint))
-    grout = p.b * (1 + 0.3 * fbm(p.u, p.v, p.seed, 0.01, 2, p.footprint))[:, None]
-    return mix(p.a * tone[:, None], grout, joint)
-
-
-def mosaic(p):
-    """Small tiles in a mix of the two colours."""
-    cu, cv = np.floor(p.u / p.scale), np.floor(p.v / p.scale)
-    pick = cell_random(cu, cv, p.seed) * fade(p.footprint, p.scale) + 0.5 * (1 - fade(p.footprint, p.scale))
-    joint = np.maximum(line(p.u, p.scale, 0.003, p.footprint), line(p.v, p.scale, 0.003, p.footprint))
-    color = mix(p.a, p.b, pick) * (1 + 0.1 * fbm(p.u, p.v, p.seed, 0.02, 3, p.footprint))[:, None]
-    return mix(color, np.full_like(color, 0.62), joint)
-
-
-def brick(p):
-    """Bricks of colours a to b in mortar; scale is the length of a brick."""
-    height = p.scale * 0.3
-    row = np.floor(p.v / height)
-    u = p.u + 0.5 * p.scale * (row % 2)
-    own = hash2(np.floor(u / p.scale).astype(np.int32), row.astype(np.int32), p.seed)
-    body = mix(p.a, p.b, unit(own)) * (0.85 + 0.3 * unit(own * np.uint32(5)))[:, None]
-    pits = fbm(p.u, p.v, p.seed, 0.03, 4, p.footprint)
-    body = body * (relief(p, 0.02, 3, 0.35) + 0.25 * pits)[:, None]
-    ragged = 0.004 * fbm(p.u, p.v, p.seed + 3, 0.03, 2, p.footprint)
-    joint = np.maximum(line(u + ragged, p.scale, 0.011, p.footprint), line(p.v + ragged, height, 0.011, p.footprint))
-    mortar = np.full_like(body, 0.5) * relief(p, 0.008, 2, 0.3)[:, None]
-    return mix(body, mortar, joint)
-
-
-def fabric(p):
-    """Woven cloth; scale is the pitch of the threads."""
-    pitch = p.scale
-    warp = np.sin(p.u / pitch * np.float32(2 * np.pi))
-    weft = np.sin(p.v / pitch * np.float32(2 * np.pi))
-    weave = warp * weft * fade(p.footprint, pitch)
-    yarn = fbm(p.u * 0.15, p.v, p.seed, 0.004, 2, p.footprint) + fbm(p.u, p.v * 0.15, p.seed + 1, 0.004, 2, p.footprint)
-    fleck = fbm(p.u, p.v, p.seed + 2, 0.02, 3, p.footprint)
-    fold = fbm(p.u, p.v, p.seed + 3, 0.4, 3, p.footprint)
-    weight = np.clip(0.35 + 0.25 * weave + 0.5 * yarn + 0.4 * fleck, 0, 1)
-    return mix(p.a, p.b, weight) * (1 + 0.12 * fold)[:, None]
-
-
-def stripes(p):
-    """Striped or checked cloth; scale is the pitch of the stripes."""
-    check = (p.seed % np.uint32(2)) == 0
-    stripe = fbm(p.u / p.scale * 0.1, p.v * 0, p.seed, 0.06, 3, p.footprint * 0 + 0.001)
-    cross = fbm(p.v / p.scale * 0.1, p.u * 0, p.seed + 1, 0.06, 3, p.footprint * 0 + 0.001)
-    weight = np.clip(0.5 + 2.2 * np.where(check, 0.6 * (stripe + cross), stripe), 0, 1)
-    cloth = (
-        1 + 0.22 * fbm(p.u, p.v, p.seed + 5, 0.006, 2, p.footprint) + 0.1 * fbm(p.u, p.v, p.seed, 0.3, 2, p.footprint)
-    )
-    return mix(p.a, p.b, weight) * cloth[:, None]
-
-
-def rug(p):
-    """A knotted rug: rings of lozenges, every one of other colours; scale is the size of the figure."""
-    s = p.scale
-    x, y = p.u / s, p.v / s
-    lozenge = np.abs(x - np.round(x)) + np.abs(y - np.round(y))
-    own = hash2(np.round(x).astype(np.int32), np.round(y).astype(np.int32), p.seed)
-    ring = np.floor(lozenge * 6 + unit(own) * 2)
-    pick = unit(hash2(ring.astype(np.int32), (own % np.uint32(7)).astype(np.int32), p.seed))
-    third = p.a[:, [1, 2, 0]] * 0.9 + 0.04
-    color = np.where((pick < 0.4)[:, None], p.a, np.where((pick < 0.75)[:, None], p.b, third))
-    vine = np.abs(fbm(p.u, p.v, p.seed + 8, 0.22, 3, p.footprint)) < 0.035
-    color = np.where(vine[:, None], p.b * 1.3 + 0.1, color)
-    pile = (
-        1 + 0.35 * fbm(p.u, p.v, p.seed + 4, 0.007, 2, p.footprint) + 0.15 * fbm(p.u, p.v, p.seed, 0.3, 3, p.footprint)
-    )
-    return color * pile[:, None]
-
-
-def shag(p):
-    """A long-haired carpet."""
-    hair = fbm(p.u, p.v, p.seed, 0.018, 4, p.footprint, gain=0.75)
-    patch = fbm(p.u, p.v, p.seed + 6, 0.5, 3, p.footprint)
-    return mix(p.a, p.b, np.clip(0.45 + 0.55 * hair + 0.3 * patch, 0, 1))
-
-
-def stone(p):
-    """Speckled stone: granite worktops, terrazzo; scale is the size of the grains."""
-    first, second, own = worley(p.u / p.scale, p.v / p.scale, p.seed)
-    grains = fade(p.footprint, p.scale)
-    weight = 0.5 + (own - 0.5) * grains * np.clip((second - first) * 5, 0.3, 1)
-    cloud = fbm(p.u, p.v, p.seed, 0.25, 4, p.footprint)
-    dust = fbm(p.u, p.v, p.seed + 3, 0.004, 2, p.footprint)
-    return mix(p.a, p.b, np.clip(weight + 0.25 * cloud + 0.2 * dust, 0, 1))
-
-
-def marble(p):
-    """Veined stone."""
-    warp = fbm(p.u, p.v, p.seed, 0.5, 4, p.footprint) * 0.3
-    vein = np.abs(fbm(p.u + warp, p.v - warp, p.seed + 4, 0.45, 5, p.footprint))
-    fine = np.abs(fbm(p.u - warp, p.v, p.seed + 9, 0.12, 4, p.footprint))
-    weight = np.clip(1 - vein * 9, 0, 1) * 0.8 + np.clip(1 - fine * 14, 0, 1) * 0.35
-    return mix(p.a * (1 + 0.06 * warp)[:, None], p.b, np.clip(weight, 0, 1))
-
-
-def metal(p):
-    """Brushed metal."""
-    brushed = fbm(p.u * 0.04, p.v, p.seed, 0.003, 2, p.footprint)
-    smudge = fbm(p.u, p.v, p.seed + 2, 0.12, 4, p.footprint)
-    return p.a * (1 + 0.12 * brushed + 0.14 * smudge)[:, None]
-
-
-def leaf(p):
-    """A leaf with veins; u runs along it."""
-    veins = line(p.v + np.abs(p.u % 0.02), 0.012, 0.0014, p.footprint)
-    blotch = fbm(p.u, p.v, p.seed, 0.03, 4, p.footprint)
-    return mix(p.a, p.b, np.clip(0.4 * veins + 0.4 + 0.5 * blotch, 0, 1))
-
-
-def palette(p, pick, salt):
-    """Colours by a number in [0, 1]: mixtures of five hues that depend on the seed."""
-    slots = np.clip((pick * 5).astype(np.int32), 0, 4)
-    h = [unit(hash2(slots, np.full_like(slots, k + salt), p.seed)) for k in range(3)]
-    color = np.stack(h, axis=-1) ** 1.6 * 0.7 + 0.03
-    color = 0.6 * color + 0.4 * color.mean(axis=-1, keepdims=True)
-    return color * 0.65 + mix(p.a, p.b, (slots % 2).astype(np.float32)) * 0.35
-
-
-def picture(p):
-    """A painting: a landscape, a field of shapes or of blocks, with brush strokes; no two seeds alike."""
-    kind = (p.seed // np.uint32(7)) % np.uint32(3)
-    color = np.empty((len(p.u), 3), np.float32)
-    for k, paint_kind in enumerate((_landscape, _shapes, _blocks)):
-        rows = np.flatnonzero(kind == k)
-        if len(rows):
-            color[rows] = paint_kind(p.at(rows))
-    wu = p.u + 0.1 * fbm(p.u, p.v, p.seed, 0.2, 2, p.footprint)
-    strokes = fbm(wu * 0.3, p.v, p.seed + 2, 0.012, 3, p.footprint)
-    canvas = fbm(p.u, p.v, p.seed + 4, 0.003, 1, p.footprint)
-    return color * (1 + 0.4 * strokes + 0.12 * canvas)[:, None]
-
-
-def _landscape(p):
-    """Ridges behind ridges under a sky of clouds."""
-    height = (p.v * 1.6 + unit(hash2(p.seed.view(np.int32), p.seed.view(np.int32), 3))) % 1
-    cloud = fbm(p.u, p.v * 2.5, p.seed, 0.3, 5, p.footprint)
-    color = mix(
-        palette(p, np.full_like(p.u, 0.1), 0) * 0.6 + 0.3,
-        np.full((len(p.u), 3), 0.8, np.float32),
-        np.clip(cloud + 0.3, 0, 1),
-    )
-    for k in range(4):
-        crest = 0.72 - 0.17 * k + 0.16 * fbm(p.u, p.v * 0, p.seed + 11 * (k + 1), 0.35, 5, p.footprint)
-        ground = palette(p, np.full_like(p.u, 0.2 * k + 0.1), 9) * (0.9 - 0.12 * k)
-        ground = ground * (1 + 0.6 * fbm(p.u, p.v * 2, p.seed + k, 0.05, 4, p.footprint))[:, None]
-        color = np.where((height < crest)[:, None], ground, color)
-    return color
-
-
-def _shapes(p):
-    """Warped fields with discs."""
-    wu = p.u + 0.12 * fbm(p.u, p.v, p.seed, 0.3, 3, p.footprint)
-    wv = p.v + 0.12 * fbm(p.u, p.v, p.seed + 7, 0.3, 3, p.footprint)
-    field = fbm(wu, wv, p.seed + 3, 0.35, 4, p.footprint)
-    color = palette(p, np.clip(0.5 + 0.9 * field, 0, 1), 0)
-    first, _, own = worley(p.u / 0.19, p.v / 0.19, p.seed)
-    color = np.where((first < 0.1 + 0.3 * own**2)[:, None], palette(p, own, 5), color)
-    return color * (1 - 0.5 * np.clip(1 - np.abs(first - 0.1 - 0.3 * own**2) * 30, 0, 1))[:, None]
-
-
-def _blocks(p):
-    """Rectangles of uneven size between dark bars."""
-    cu = np.floor(p.u / 0.21 + 0.6 * value(p.v / 0.4, p.v * 0, p.seed))
-    cv = np.floor(p.v / 0.13 + 0.8 * value(cu * 1.7, cu, p.seed + 3))
-    color = palette(p, cell_random(cu, cv, p.seed), 2)
-    bars = np.maximum(line(p.u, 0.105, 0.007, p.footprint), line(p.v, 0.13, 0.007, p.footprint))
-    return color * (1 - 0.8 * bars)[:, None] * (1 + 0.3 * fbm(p.u, p.v, p.seed, 0.08, 4, p.footprint))[:, None]
-
-
-def print_page(p):
-    """Printed matter: headline blocks, columns of letters, small pictures; scale is the height of a line of text."""
-    h = p.scale
-    row = np.floor(p.v / h)
-    glyph = np.floor(p.u / (h * 0.55))
-    ink = cell_random(glyph, row, p.seed)
-    body_u, body_v = p.u / (h * 0.55) - glyph, p.v / h - row
-    strokes = value(p.u / h * 7, p.v / h * 7, p.seed + 1)
-    letter = (ink > 0.18) & (np.abs(body_u - 0.5) < 0.42) & (np.abs(body_v - 0.5) < 0.32) & (strokes > -0.15)
-    block_u, block_v = np.floor(p.u / (h * 9)), np.floor(p.v / (h * 6))
-    kind = cell_random(block_u, block_v, p.seed + 2)
-    seen = fade(p.footprint, h * 0.4)
-    text = np.where(kind < 0.6, letter * seen + 0.35 * (1 - seen), 0).astype(np.float32)
-    color = mix(p.a, p.b, text)
-    patch = palette(p, np.clip(0.5 + fbm(p.u / h, p.v / h, p.seed + 3, 6.0, 4, p.footprint / h), 0, 1), 3)
-    return np.where((kind > 0.72)[:, None], patch, color)
-
-
-def spine(p):
-    """The back of a book: colour a, bands and lettering in b; v runs up the book."""
-    band = line(p.v - 0.02, 0.19, 0.006, p.footprint) + line(p.v, 0.053, 0.0016, p.footprint) * 0.6
-    row = np.floor(p.u / 0.007)
-    run = np.floor(p.v / 0.0045)
-    letters = (cell_random(row * 0, run, p.seed) > 0.35) & (np.abs(p.u / 0.007 - row - 0.5) < 0.38)
-    zone = np.abs((p.v / 0.21) % 1 - 0.5) < 0.28
-    text = np.where(letters & zone, 0.8, 0).astype(np.float32) * fade(p.footprint, 0.006)
-    cloth = 1 + 0.2 * fbm(p.u, p.v, p.seed, 0.004, 2, p.footprint) + 0.12 * fbm(p.u, p.v, p.seed, 0.06, 3, p.footprint)
-    return mix(p.a, p.b, np.clip(band + text, 0, 1)) * cloth[:, None]
-
-
-def cardboard(p):
-    """Brown board with a ribbed core, scuffs and a stamp."""
-    rib = np.sin(p.u / 0.007 * np.float32(2 * np.pi)) * fade(p.footprint, 0.007)
-    wear = fbm(p.u, p.v, p.seed, 0.08, 4, p.footprint)
-    stamp = (fbm(p.u, p.v, p.seed + 3, 0.06, 2, p.footprint) > 0.35) * 0.35
-    return p.a * (1 + 0.04 * rib + 0.2 * wear - stamp)[:, None]
-
-
-def plain(p):
-    """One colour with a trace of dust."""
-    return p.a * (1 + 0.05 * fbm(p.u, p.v, p.seed, 0.05, 4, p.footprint))[:, None]
-
-
-def lattice(p):
-    """Wicker and grilles: crossing bars of colour a over b."""
-    bars = np.maximum(line(p.u, p.scale, p.scale * 0.45, p.footprint), line(p.v, p.scale, p.scale * 0.45, p.footprint))
-    return mix(p.b, p.a, bars) * (1 + 0.2 * fbm(p.u, p.v, p.seed, 0.01, 2, p.footprint))[:, None]
-
+from _worldgen import patterns_built as built
+from _worldgen import patterns_made as made
 
 PATTERNS = {
     function.__name__: function
     for function in (
         *(
-            plaster,
-            wallpaper,
-            paint,
-            wood,
-            planks,
-            parquet,
-            tiles,
-            mosaic,
-            brick,
-            fabric,
-            stripes,
-            rug,
-            shag,
-            stone,
-            marble,
-            metal,
+            built.plaster,
+            built.paint,
+            built.wallpaper,
+            built.wood,
+            built.planks,
+            built.parquet,
+            built.tiles,
+            built.mosaic,
+            built.brick,
+            built.stone,
+            built.marble,
+            built.metal,
+            built.plain,
         ),
-        *(leaf, picture, print_page, spine, cardboard, plain, lattice),
+        *(
+            made.fabric,
+            made.stripes,
+            made.rug,
+            made.shag,
+            made.leaf,
+            made.picture,
+            made.print_page,
+            made.spine,
+            made.cardboard,
+            made.lattice,
+        ),
     )
 }

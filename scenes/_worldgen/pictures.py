@@ -11,8 +11,8 @@ from _worldgen.tracer import lerp_quad
 class Picture:
     """What a camera sees, each [h w ...]."""
 
-    colors: np.ndarray
-    """uint8 [h w 3], sRGB."""
+    colors: np.ndarray | None
+    """uint8 [h w 3], sRGB; None where it was only measured."""
     depths: np.ndarray
     """float32 z-depth, metres; 0 where nothing is met."""
     normals: np.ndarray
@@ -55,7 +55,7 @@ class Studio:
         ys, xs = np.divmod(np.arange(width * height), width)
         offsets = np.full((width * height, 2), 0.5, np.float32)
         radiance, hits, cosine = self._rays(world_from_cam, K, xs, ys, offsets)
-        depths = np.where(hits.quad >= 0, hits.distance * cosine, 0).astype(np.float32)
+        depths, normals, instances = _truth(self.model, hits, cosine)
         color = self._respond(radiance)
         edge = np.flatnonzero(self._edges(hits, depths, height, width))
         if extra and len(edge):
@@ -70,17 +70,12 @@ class Studio:
         return Picture(
             self._develop(color, rng).reshape(height, width, 3),
             depths.reshape(height, width),
-            self._normals(hits).reshape(height, width, 3),
-            np.where(hits.quad >= 0, self.model.instances[hits.quad], -1).reshape(height, width),
+            normals.reshape(height, width, 3),
+            instances.reshape(height, width),
         )
 
     def _rays(self, world_from_cam, K, xs, ys, offsets):
-        x = (xs + offsets[:, 0] - K[0, 2]) / K[0, 0]
-        y = (ys + offsets[:, 1] - K[1, 2]) / K[1, 1]
-        local = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
-        cosine = 1 / np.linalg.norm(local, axis=-1)
-        directions = (local * cosine[:, None]) @ world_from_cam[:3, :3].T.astype(np.float32)
-        origins = np.broadcast_to(world_from_cam[:3, 3].astype(np.float32), directions.shape)
+        origins, directions, cosine = camera_rays(world_from_cam, K, xs, ys, offsets)
         radiance, hits = self.radiance(origins, directions, np.float32(1 / K[0, 0]))
         return radiance, hits, cosine
 
@@ -100,12 +95,6 @@ class Studio:
             edge[b] |= change
         return edge.ravel()
 
-    def _normals(self, hits):
-        quad = hits.quad
-        normal = lerp_quad(self.model.normals[quad], hits.st)
-        normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
-        return np.where(quad[:, None] >= 0, normal, 0).astype(np.float32)
-
     def _respond(self, radiance):
         """Exposure and the soft shoulder of a sensor: linear to 0.6, then slowly up to 1."""
         x = radiance * np.float32(self.exposure)
@@ -116,6 +105,39 @@ class Studio:
         noise = rng.standard_normal(color.shape, dtype=np.float32)
         color = np.clip(color + noise * np.sqrt(2.5e-5 * np.maximum(color, 0) + 2e-7), 0, 1)
         return (srgb(color) * 255 + 0.5).astype(np.uint8)
+
+
+def measure(model, tracer, world_from_cam, K, width, height):
+    """The picture that `Studio.shoot` takes from a pose, without its colours and without any light."""
+    ys, xs = np.divmod(np.arange(width * height), width)
+    offsets = np.full((width * height, 2), 0.5, np.float32)
+    origins, directions, cosine = camera_rays(world_from_cam, K, xs, ys, offsets)
+    depths, normals, instances = _truth(model, tracer.first(origins, directions), cosine)
+    shape = height, width
+    return Picture(None, depths.reshape(shape), normals.reshape(*shape, 3), instances.reshape(shape))
+
+
+def camera_rays(world_from_cam, K, xs, ys, offsets):
+    """Origins, unit directions and the cosine to the axis for pixels at columns, rows and offsets within them."""
+    x = (xs + offsets[:, 0] - K[0, 2]) / K[0, 0]
+    y = (ys + offsets[:, 1] - K[1, 2]) / K[1, 1]
+    local = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
+    cosine = 1 / np.linalg.norm(local, axis=-1)
+    directions = (local * cosine[:, None]) @ world_from_cam[:3, :3].T.astype(np.float32)
+    return np.broadcast_to(world_from_cam[:3, 3].astype(np.float32), directions.shape), directions, cosine
+
+
+def _truth(model, hits, cosine):
+    """Depths, normals and instances, each [n ...]."""
+    quad = hits.quad
+    met = quad >= 0
+    normal = lerp_quad(model.normals[quad], hits.st)
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
+    return (
+        np.where(met, hits.distance * cosine, 0).astype(np.float32),
+        np.where(met[:, None], normal, 0).astype(np.float32),
+        np.where(met, model.instances[quad], -1),
+    )
 
 
 def srgb(linear):

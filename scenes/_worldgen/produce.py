@@ -3,8 +3,10 @@
 import hashlib
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
@@ -14,8 +16,9 @@ from tqdm import tqdm
 from _worldgen.finish import FinishTable
 from _worldgen.light import Bake, make_luxels
 from _worldgen.meshes import write_glb
+from _worldgen.options import parse
 from _worldgen.patterns import PATTERNS
-from _worldgen.pictures import Studio
+from _worldgen.pictures import Studio, measure
 from _worldgen.shooting import (
     depth_code,
     depth_image,
@@ -26,7 +29,8 @@ from _worldgen.shooting import (
     write_truth,
     write_video,
 )
-from _worldgen.surfels import count_pixels, sky_gaussians, surface_gaussians
+from _worldgen.sky_shell import sky_gaussians
+from _worldgen.surfels import count_pixels, surface_gaussians
 from _worldgen.tracer import Tracer
 from splatsim.cameras import Cameras
 from splatsim.gaussians import Gaussians
@@ -57,6 +61,8 @@ class World:
     """Frames from one with depth, normals and classes to the next."""
     sky_radius: float
     """Metres to the shell of Gaussians that stands for the sky."""
+    longest: float = 0.15
+    """Metres that one Gaussian stands for at most."""
     depth_unit: float = 0.001
     """Metres per step of the 16-bit depth pictures."""
     facts: dict = field(default_factory=dict)
@@ -95,36 +101,81 @@ def _exposure(studio, world):
     return float(world.tone / np.percentile(np.concatenate(seen), 75))
 
 
+def main(name, make_world):
+    """The program of a generator: reads the command line, makes the world, ends with one sentence if that fails."""
+    options = parse(name)
+    try:
+        check_folder(options)
+        produce(make_world(options.seed), options)
+    except OSError as error:
+        place = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
+        raise SystemExit(f"{options.out} cannot be made: {place}") from error
+
+
+def check_folder(options):
+    """Raise unless the folder may be written; done before any work.
+
+    Raises:
+        FileExistsError: it holds something that may not be replaced, or a world of another seed.
+        OSError: it cannot be written.
+    """
+    check_target(options.out, options.overwrite)
+    manifest = options.out / "scene.toml"
+    if options.only and manifest.is_file():
+        seed = tomllib.loads(manifest.read_text(encoding="utf-8"))["provenance"]["seed"]
+        if seed != options.seed:
+            raise FileExistsError(f"it is the world of seed {seed}; expected --seed {seed}, or another folder")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{options.out.name}.", dir=options.out.parent):
+        pass
+
+
 def produce(world, options):
-    """Everything that the world gives, in one folder.
+    """Everything that the world gives, in one folder, or one part of it.
 
     Raises:
         FileExistsError: the folder holds something that may not be replaced.
         OSError: the folder cannot be written.
     """
-    check_target(options.out, options.overwrite)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    staging = tempfile.mkdtemp(prefix=f".{options.out.name}.partial-", dir=options.out.parent)
-    staging = type(options.out)(staging)
+    check_folder(options)
+    staging = Path(tempfile.mkdtemp(prefix=f".{options.out.name}.partial-", dir=options.out.parent))
     try:
-        studio = bake(world, options)
-        _write_all(staging / "world", world, studio, options)
+        _write(staging / "world", world, options)
         ours = {path.name for path in (staging / "world").iterdir()}
         publish(staging / "world", options.out, ours)
+        write_checksums(options.out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write_all(folder, world, studio, options):
+def _write(folder, world, options):
     K = intrinsics(options.width, options.height, world.fov_deg)
-    scene = _scene(world, studio, options, K)
-    scene.save(folder, compressed=True)
+    if options.only == "truth":
+        _truth(folder, world, options, K)
+        return
+    studio = bake(world, options)
+    for part, write in (("scene", _maps), ("film", _film), ("views", _off_path)):
+        if options.only in (None, part):
+            write(folder, world, studio, options, K)
+
+
+def _maps(folder, world, studio, options, K):
+    _scene(world, studio, options, K).save(folder, compressed=True)
     write_glb(folder / "mesh.glb", world.model, studio.finishes)
-    _film(folder, world, studio, options, K)
-    _off_path(folder, world, studio, options, K)
     _map_picture(folder / "map.png", world.nav_map)
-    lines = [f"{_sha256(path)}  {path.relative_to(folder)}" for path in sorted(folder.rglob("*")) if path.is_file()]
-    (folder / "checksums.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _truth(folder, world, options, K):
+    """What `_film` writes beside the video, by rays alone."""
+    tracer, classes = Tracer(world.model), world.model.instance_classes
+    poses = world.walk.world_from_cam[:: options.every]
+    for number in tqdm(range(0, len(poses), _truth_step(world, options)), desc="truth"):
+        picture = measure(world.model, tracer, poses[number], K, options.width, options.height)
+        write_truth(folder / "truth", number, picture, classes, world.depth_unit)
+
+
+def _truth_step(world, options):
+    return max(1, world.truth_every // options.every)
 
 
 def _scene(world, studio, options, K):
@@ -132,9 +183,10 @@ def _scene(world, studio, options, K):
     cameras = Cameras(poses, torch.from_numpy(K).repeat(len(poses), 1, 1), options.width, options.height)
     near = world.walk.world_from_cam[::12]
     pixels = 3 * count_pixels(studio.tracer, near, intrinsics(480, 270, world.fov_deg), 480, 270)
-    pixels += count_pixels(studio.tracer, world.viewpoints, intrinsics(240, 136, 95), 240, 136)
-    gaussians, labels = surface_gaussians(studio, pixels, options.surfels)
-    sky = sky_gaussians(studio, world.sky_radius)
+    wide = intrinsics(240, 136, 95), 240, 136
+    pixels += count_pixels(studio.tracer, world.viewpoints, *wide)
+    gaussians, labels = surface_gaussians(studio, pixels, options.surfels, world.longest)
+    sky = sky_gaussians(studio, world.sky_radius, np.concatenate([near, world.viewpoints]), *wide)
     gaussians = Gaussians.concat([gaussians, sky])
     labels = torch.cat([labels, torch.full((len(sky),), world.model.class_names.index("sky"), dtype=torch.uint8)])
     return Scene(
@@ -156,7 +208,8 @@ def _film(folder, world, studio, options, K):
     size = options.width, options.height
     shots = pictures(studio, poses, K, *size, options.seed, options.workers, f"{world.name}.mp4")
     classes = world.model.instance_classes
-    step = max(1, world.truth_every // options.every)
+    step = _truth_step(world, options)
+    folder.mkdir(exist_ok=True)
     for number, picture in write_video(folder / f"{world.name}.mp4", shots, *size, fps):
         if number % step == 0:
             write_truth(folder / "truth", number, picture, classes, world.depth_unit)
@@ -171,10 +224,10 @@ def _off_path(folder, world, studio, options, K):
     poses = np.stack([world.off_path(walk[k], rng, studio.tracer) for k in spots])
     others = walk[::5]
     depths = [depth_image(studio.tracer, pose, K, options.width, options.height) for pose in others]
-    (folder / "views").mkdir()
+    (folder / "views").mkdir(parents=True)
     shots = pictures(studio, poses, K, options.width, options.height, options.seed + 1, options.workers, "views")
     for number, picture in shots:
-        iio.imwrite(folder / "views" / f"{number:02d}.jpg", picture.colors, quality=94)
+        iio.imwrite(folder / "views" / f"{number:02d}.jpg", picture.colors, quality=90)
         mask = seen_mask(picture, poses[number], K, others, depths)
         iio.imwrite(folder / "views" / f"{number:02d}.mask.png", mask.astype(np.uint8) * 255)
         iio.imwrite(folder / "views" / f"{number:02d}.depth.png", depth_code(picture.depths, world.depth_unit))
@@ -185,6 +238,15 @@ def _off_path(folder, world, studio, options, K):
 def _map_picture(path, nav):
     """The map as people know it: white free, black occupied, grey unknown."""
     iio.imwrite(path, np.array([255, 0, 128], np.uint8)[nav.cells.numpy()])
+
+
+def write_checksums(folder):
+    """SHA-256 of every file in a folder, as `sha256sum --check` reads it; written last, it says that all is there."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / "checksums.txt"]
+    lines = [f"{_sha256(path)}  {path.relative_to(folder)}" for path in files]
+    part = folder / ".checksums.txt.partial"
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    part.replace(folder / "checksums.txt")
 
 
 def _sha256(path):

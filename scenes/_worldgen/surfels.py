@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from _worldgen.pictures import srgb
-from _worldgen.tracer import lerp_quad, on_quad
+from _worldgen.tracer import on_quad
 from splatsim.gaussians import Gaussians
 from splatsim.spherical_harmonics import C0
 from splatsim.transforms import quat_from_rotmat
@@ -13,13 +13,17 @@ THICKNESS = 0.0015
 """Standard deviation across the surface, metres."""
 CLOSE = 0.06
 """What has something nearer than this before it counts as covered, metres."""
+OPACITY = 1.0
+SIZE_COST = 0.03
+"""Error of a cell of the largest size, for its size: renderers give a Gaussian the depth of its middle, so that on a
+slanting surface a cell is off by a third of its size."""
 
 
 class Cells:
     """Rectangles in the s, t of quads, split in two again and again where the error is largest."""
 
-    def __init__(self, studio, pixels):
-        self.studio = studio
+    def __init__(self, studio, pixels, longest):
+        self.studio, self.longest = studio, longest
         c = studio.model.corners
         self.length = np.stack(
             [
@@ -31,9 +35,7 @@ class Cells:
         area = self.length.prod(axis=1)
         # Less than proportional: what was seen from afar may be seen from nearby tomorrow.
         self.density = (pixels / np.maximum(area, 1e-8)) ** 0.8
-        self.quad = np.flatnonzero((pixels > 0) & (area > 1e-8))
-        self.low = np.zeros((len(self.quad), 2))
-        self.high = np.ones((len(self.quad), 2))
+        self.lay(np.flatnonzero((pixels > 0) & (area > 1e-8)), longest)
         self.error = self._errors(self.quad, self.low, self.high)
 
     def size(self, quad, low, high):
@@ -55,7 +57,9 @@ class Cells:
         at_edge = ((low < 1e-6) | (high > 1 - 1e-6)) & (size > 0.012)
         rim = (at_edge * size).max(axis=1) / np.maximum(size.max(axis=1), 1e-9)
         pixels = self.density[quad] * size.prod(axis=1)
-        return np.where(variance < 0, -1.0, (variance + 0.004 * rim + 0.0015 * (size.max(axis=1) > 0.12)) * pixels)
+        return np.where(
+            variance < 0, -1.0, (variance + 0.004 * rim + SIZE_COST * (size.max(axis=1) / self.longest) ** 2) * pixels
+        )
 
     def _covered(self, quad, low, high, size):
         """Whether something lies close upon the whole cell, such as a picture on a wall: such cells are never seen."""
@@ -64,7 +68,7 @@ class Cells:
         for a, b in ((0.5, 0.5), (0.08, 0.08), (0.92, 0.08), (0.92, 0.92), (0.08, 0.92)):
             rows = np.flatnonzero(covered)
             st = low[rows] + (high[rows] - low[rows]) * (a, b)
-            points = lerp_quad(self.studio.model.corners[quad[rows]], st) + 1e-3 * normal[rows]
+            points = on_quad(self.studio.model.corners[quad[rows]], st) + 1e-3 * normal[rows]
             covered[rows] = self.studio.tracer.blocked(points, normal[rows], CLOSE)
         return covered
 
@@ -92,48 +96,49 @@ class Cells:
         self.high = np.concatenate([self.high[keep], new_high])
         self.error = np.concatenate([self.error[keep], self._errors(new_quad, new_low, new_high)])
 
+    def lay(self, quads, size):
+        """Cover these quads with even grids of cells up to `size` metres long, instead of what was there."""
+        counts = np.maximum(np.ceil(self.length[quads] / size), 1).astype(int)
+        number = counts.prod(axis=1)
+        self.quad, count = np.repeat(quads, number), np.repeat(counts, number, axis=0)
+        place = np.arange(len(self.quad)) - np.repeat(np.cumsum(number) - number, number)
+        cell = np.stack([place % count[:, 0], place // count[:, 0]], axis=-1)
+        self.low, self.high = cell / count, (cell + 1) / count
+        self.error = np.zeros(len(self.quad))
+
     def drop(self, rows):
         """Leave out some cells."""
         self.quad, self.low, self.high, self.error = (x[~rows] for x in (self.quad, self.low, self.high, self.error))
 
 
-def surface_gaussians(studio, pixels, budget):
+def surface_gaussians(studio, pixels, budget, longest):
     """Gaussians and their class labels.
 
     Args:
-        pixels: [q] how often each quad was seen from where cameras may stand; those never seen get none.
+        pixels: [q] how often each quad was seen from where cameras may stand; small ones never seen get none.
         budget: how many Gaussians, about.
+        longest: metres that one Gaussian stands for at most: long ones beside a camera smear. The outer side of the
+            world, such as that of walls, gets such ones too, so that what leaks through the front stops there and not
+            at the sky.
     """
-    cells = Cells(studio, pixels)
+    cells = Cells(studio, pixels, longest)
     if len(cells.quad) > budget:
         seen = np.argsort(-pixels[cells.quad], kind="stable")[:budget]
         cells.drop(~np.isin(np.arange(len(cells.quad)), seen))
     while (seen := int((cells.error >= 0).sum())) < budget * 0.98:
         cells.split(min(budget - seen, max(seen // 4, 1000)))
     cells.drop(cells.error < 0)
-    return _to_gaussians(cells)
+    front, labels = _to_gaussians(cells)
+    unseen = np.flatnonzero((pixels == 0) & (cells.length.min(axis=1) > longest))
+    cells.lay(_outside(studio.tracer, unseen), longest)
+    back, back_labels = _to_gaussians(cells)
+    return Gaussians.concat([front, back]), torch.cat([labels, back_labels])
 
 
-def sky_gaussians(studio, radius, count=14_000):
-    """What lies behind everything, as a shell of Gaussians around the middle of the world."""
-    k = np.arange(count) + 0.5
-    z = -0.5 + 1.5 * k / count
-    angle = np.pi * (1 + 5**0.5) * k
-    ring = np.sqrt(1 - z * z)
-    out = np.stack([ring * np.cos(angle), ring * np.sin(angle), z], -1)
-    color = srgb(np.clip(studio._respond(studio.sky(out)), 0, 1))
-    corners = studio.model.corners.reshape(-1, 3)
-    middle = (corners.min(axis=0) + corners.max(axis=0)) / 2
-    sideways = np.stack([-np.sin(angle), np.cos(angle), np.zeros(count)], -1)
-    rotation = np.stack([sideways, np.cross(out, sideways), out], -1)
-    spread = 0.75 * radius * np.sqrt(2 * np.pi * 1.5 / count)
-    return Gaussians(
-        torch.from_numpy(middle + out * radius).float(),
-        quat_from_rotmat(torch.from_numpy(rotation)).float(),
-        torch.tensor([float(spread), float(spread), 0.05]).repeat(count, 1),
-        torch.full((count,), 0.985),
-        torch.from_numpy((color - 0.5) / C0).float()[:, None],
-    )
+def _outside(tracer, quads):
+    """Those of the quads that have nothing before them."""
+    middle = tracer.model.corners[quads].mean(axis=1) + 1e-3 * tracer.face_normals[quads]
+    return quads[~tracer.blocked(middle, tracer.face_normals[quads])]
 
 
 def _to_gaussians(cells):
@@ -158,7 +163,7 @@ def _to_gaussians(cells):
         torch.from_numpy(means).float(),
         quat_from_rotmat(torch.from_numpy(rotation)).float(),
         torch.from_numpy(scales).float(),
-        torch.full((len(quad),), 0.99),
+        torch.full((len(quad),), OPACITY),
         torch.from_numpy((color - 0.5) / C0).float()[:, None],
     )
     labels = studio.model.instance_classes[studio.model.instances[quad]].astype(np.uint8)

@@ -71,7 +71,7 @@ def splashback(b, looks, w):
 
 def fridge(b, looks):
     """A tall refrigerator with notes on it."""
-    body = looks.metal(0.55) if looks.rng.random() < 0.5 else looks.enamel()
+    body = looks.metal(0.4) if looks.rng.random() < 0.5 else looks.lacquer()
     with b.part("appliance", "fridge"):
         b.box((-0.3, 0, 0.03), (0.3, 0.6, 1.85), body)
         b.box((-0.295, 0.6, 0.04), (0.295, 0.64, 0.72), body)
@@ -105,7 +105,10 @@ def bathtub(b, looks, w=1.7, d=0.75):
 
 
 def vanity(b, looks, w=0.9):
-    """A washbasin on a cabinet with a mirror and bottles."""
+    """A washbasin on a cabinet under a framed mosaic, and bottles.
+
+    No mirror hangs there, because all surfaces look the same from all sides.
+    """
     wood = looks.wood()
     with b.part("cabinet", "vanity"):
         b.box((-w / 2, 0, 0.3), (w / 2, 0.46, 0.8), wood)
@@ -115,9 +118,9 @@ def vanity(b, looks, w=0.9):
         b.lathe([(0.14, 0), (0.2, 0.1), (0.2, 0.12), (0.185, 0.12), (0.12, 0.02)], looks.enamel(), 28)
         b.rod((0, -0.22, 0), (0, -0.22, 0.22), 0.014, looks.metal(0.6))
         b.rod((0, -0.22, 0.22), (0, -0.1, 0.2), 0.011, looks.metal(0.6))
-    with b.part("picture", "mirror"):
+    with b.part("picture", "mosaic"):
         b.box((-w / 2, 0, 1.1), (w / 2, 0.03, 1.85), wood)
-        b.box((-w / 2 + 0.03, 0.03, 1.13), (w / 2 - 0.03, 0.033, 1.82), looks.metal(0.62))
+        b.box((-w / 2 + 0.03, 0.03, 1.13), (w / 2 - 0.03, 0.033, 1.82), looks.mosaic())
     for x0, x1 in ((-w / 2, -0.22), (0.22, w / 2)):
         clutter.spread(b, looks, (x0, 0.04, x1, 0.44), 0.83, 3, ("soap", "bottle", "jar", "mug"))
 

@@ -109,6 +109,14 @@ class Looks:
         """White porcelain."""
         return self._make("plain", (0.80, 0.80, 0.78))
 
+    def lacquer(self):
+        """Coloured enamel of a kitchen machine, brushed and worn: not so bright that a camera sees nothing on it."""
+        return self._make("paint", (0.30, 0.42, 0.40), (0.44, 0.40, 0.33))
+
+    def mosaic(self):
+        """Small stones of a wall picture."""
+        return self._make("mosaic", (0.36, 0.16, 0.10), (0.60, 0.56, 0.46), 0.05)
+
     def worktop(self):
         """Stone, marble or wood."""
         kind = self.rng.random()

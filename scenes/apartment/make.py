@@ -14,8 +14,7 @@ import itertools
 import numpy as np
 
 import outside
-from _worldgen.options import parse
-from _worldgen.produce import World, produce
+from _worldgen.produce import World, main
 from _worldgen.shapes import Builder
 from _worldgen.tracer import Tracer
 from _worldgen.voxels import nav_map, occupancy_grid, voxel_frame
@@ -181,5 +180,4 @@ def world(seed):
 
 
 if __name__ == "__main__":
-    options = parse("apartment")
-    produce(world(options.seed), options)
+    main("apartment", world)

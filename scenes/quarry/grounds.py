@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from _worldgen.noise import fade, fbm, line, worley
-from _worldgen.patterns import PATTERNS, mix, relief
+from _worldgen.noise import fade, fbm, line, mix, relief, worley
+from _worldgen.patterns import PATTERNS
 
 
 def with_ground(terrain):

@@ -16,8 +16,7 @@ from scipy.spatial import cKDTree
 import machines
 import things
 from _worldgen.finish import Finish
-from _worldgen.options import parse
-from _worldgen.produce import World, produce
+from _worldgen.produce import World, main
 from _worldgen.shapes import Builder
 from _worldgen.walk import Manner, camera, film
 from grounds import with_ground
@@ -56,11 +55,12 @@ class Site:
 
     def __init__(self, builder, terrain, path, rng):
         self.b, self.terrain, self.rng, self.paint = builder, terrain, rng, Paint(rng)
-        self.path, self.tree, self.taken = path, cKDTree(path), []
+        # What is driven, and the rest of the ramp, which the drive looks up at its end.
+        self.path, self.tree, self.taken = path, cKDTree(np.concatenate([path, terrain.ramp[:, :2]])), []
         self.slope = terrain.slope()
 
     def free(self, x, y, radius):
-        """Whether a disc is off the drive and off everything else."""
+        """Whether a disc is off the drive, off the ramp and off everything else."""
         if self.tree.query([x, y])[0] <= radius + CLEAR:
             return False
         turn = np.arange(8) * np.pi / 4
@@ -244,6 +244,7 @@ def world(seed):
         luxel=0.17,
         truth_every=45,
         sky_radius=220.0,
+        longest=3.0,
         depth_unit=0.005,
         facts=facts,
         patterns=with_ground(terrain),
@@ -252,5 +253,4 @@ def world(seed):
 
 
 if __name__ == "__main__":
-    options = parse("quarry")
-    produce(world(options.seed), options)
+    main("quarry", world)

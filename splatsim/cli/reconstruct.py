@@ -39,8 +39,10 @@ class Choices:
     """Let the fit move the cameras a little."""
     frames: int = 150
     """Most pictures that are taken from a video."""
-    features: int = 4096
-    """Most features per picture, for the poses."""
+    features: int = 0
+    """Most features per picture, for the poses; 0 takes what suits the footage."""
+    kind: Literal["video", "photos", "colmap", "transforms"] | None = None
+    """What the input is read as, where a folder can be several things: photos beside a transforms.json, say."""
     place: int = 1
     """Where the footage shows several places: which one, 1 for the one with the most pictures."""
     camera_height: float | None = None
@@ -94,6 +96,7 @@ class Choices:
                 refine_poses=self.refine_poses,
                 seed=self.seed,
             ),
+            kind=self.kind,
             place=self.place,
             masks=self.masks,
             labels=self.labels,

@@ -25,8 +25,8 @@ class Rates:
     means: float = 3e-3
     """In units of the scene's length."""
     quats: float = 1e-3
-    log_scales: float = 1.5e-2
-    logit_opacities: float = 5e-2
+    log_scales: float = 2.5e-2
+    logit_opacities: float = 7e-2
     sh: float = 5e-3
     """Of the colour that is the same from all sides."""
     sh_rest: float = 5e-4

@@ -23,6 +23,7 @@ from splatsim.reconstruction.planes import (
     up_of_cameras,
     wall_yaw,
 )
+from splatsim.reconstruction.poses import without_spaces
 
 ScaleSource = Literal["camera height", "known distance", "scale", "gps", "input", "arbitrary"]
 EARTH_RADIUS = 6_371_008.8
@@ -249,13 +250,13 @@ def _scale(
 
 
 def _from_distance(known: tuple[str, str, float], names: Sequence[str], centres: Float[np.ndarray, "c 3"]) -> float:
-    stems = [PurePath(name).stem for name in names]
+    stems = [_stem(name) for name in names]
     places = []
     for name in known[:2]:
         if name in names:
             places.append(names.index(name))
-        elif PurePath(name).stem in stems:
-            places.append(stems.index(PurePath(name).stem))
+        elif _stem(name) in stems:
+            places.append(stems.index(_stem(name)))
         else:
             raise ReconstructionError(
                 f'--known-distance names the frame "{name}", which has no pose; expected one of '
@@ -271,13 +272,18 @@ def _from_distance(known: tuple[str, str, float], names: Sequence[str], centres:
     return known[2] / found
 
 
+def _stem(name: str) -> str:
+    """What the names of a frame and of its picture in a Capture have in common."""
+    return PurePath(without_spaces(name)).stem
+
+
 def _from_gps(capture: Capture, frames: FrameSet, centres: Float[np.ndarray, "c 3"], notes: list[str]) -> float | None:
     """Scale of the similarity that fits horizontal positions, refused where the noise could explain them."""
-    by_stem = {PurePath(frame.name).stem: frame.gps for frame in frames.frames if frame.gps is not None}
-    rows = [k for k, name in enumerate(capture.names) if PurePath(name).stem in by_stem]
+    by_stem = {_stem(frame.name): frame.gps for frame in frames.frames if frame.gps is not None}
+    rows = [k for k, name in enumerate(capture.names) if _stem(name) in by_stem]
     if len(rows) < 4:
         return None
-    gps = np.radians([by_stem[PurePath(capture.names[k]).stem][:2] for k in rows])
+    gps = np.radians([by_stem[_stem(capture.names[k])][:2] for k in rows])
     middle = gps.mean(0)
     east = (gps[:, 1] - middle[1]) * np.cos(middle[0]) * EARTH_RADIUS
     north = (gps[:, 0] - middle[0]) * EARTH_RADIUS

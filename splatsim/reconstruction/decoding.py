@@ -1,5 +1,6 @@
 """Videos as streams of frames: ffmpeg decodes in a process of its own, and one frame is in memory at a time."""
 
+import os
 import re
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ from jaxtyping import UInt8
 from splatsim.errors import FormatError
 from splatsim.video import ffmpeg_program
 
-THREADS = 8
+THREADS = min(8, os.cpu_count() or 1)
 """Of the decoder: each holds frames of its own, so that more of them would cost gigabytes at 4K."""
 HDR = ("smpte2084", "arib-std-b67")
 """Transfer curves that ordinary screens do not show: PQ and HLG."""

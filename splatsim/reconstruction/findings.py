@@ -30,7 +30,9 @@ _GAIN_SECONDS, _GAIN = 0.25, 1.35
 
 def find_all(video: Video, analysis: Analysis, turns: list[Turn], chosen: int) -> tuple[Finding, ...]:
     """Everything that was found, in the order of the video."""
-    blurred = is_blurred(analysis.qualities)
+    blurred = np.zeros(len(analysis), bool)
+    for take in analysis.takes:
+        blurred[take.numbers] = is_blurred([analysis.qualities[number] for number in take.numbers])
     findings = [
         *_unreadable(video, analysis),
         *_black(analysis),
@@ -78,8 +80,8 @@ def _black(analysis: Analysis) -> Iterator[Finding]:
 def _blurred(analysis: Analysis, blurred: Bool[np.ndarray, " n"]) -> Iterator[Finding]:
     crispness = np.array([quality.crispness for quality in analysis.qualities])
     for first, last in _long_stretches(blurred, analysis.times, _BLUR_SECONDS):
-        share = float(np.median(crispness[first : last + 1]) / max(np.percentile(crispness, 75), 1e-9))
-        detail = f"Edges are {share:.1%} as sharp as in the sharp quarter of the video."
+        share = float(np.median(crispness[first : last + 1]) / max(_upper_quartile(crispness[~blurred]), 1e-9))
+        detail = f"Edges are {share:.1%} as sharp as in the sharp quarter of the other frames."
         yield Finding("blur", float(analysis.times[first]), float(analysis.times[last]), detail)
 
 
@@ -87,8 +89,12 @@ def is_blurred(qualities: Sequence[Quality]) -> Bool[np.ndarray, " n"]:
     """Pictures without sharp edges although they show something; the sharp ones among them are the measure."""
     crispness = np.array([quality.crispness for quality in qualities])
     visible = np.array([quality.contrast > _CONTRAST and not quality.is_black for quality in qualities], bool)
-    usual = float(np.percentile(crispness[visible], 75)) if visible.any() else 0.0
+    usual = _upper_quartile(crispness[visible])
     return np.asarray(visible & (crispness < max(_CRISP, _CRISP_SHARE * usual)))
+
+
+def _upper_quartile(values: Float[np.ndarray, " n"]) -> float:
+    return float(np.percentile(values, 75)) if len(values) else 0.0
 
 
 def _bare(analysis: Analysis, blurred: Bool[np.ndarray, " n"]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 SIDE = 384
 """Longest side at which flow is worked out, pixels."""
@@ -109,36 +109,22 @@ class Drift:
         self._now = self._start.copy()
         self.worst_tracked = 1.0
         """Lowest share of cells that any step so far could follow."""
+        self.inside = 1.0
+        """Share of the points that are still in the picture."""
+        self.distance = 0.0
+        """Median distance from the start of the points still in the picture, as a share of width and height."""
 
     def advance(self, step: Step) -> None:
-        """Move the points by one step."""
-        self._now = self._now + _sample(step.field, self._now)
-        self.worst_tracked = min(self.worst_tracked, step.tracked)
-
-    @property
-    def inside(self) -> float:
-        """Share of the points that are still in the picture."""
-        return float(self._visible().mean())
-
-    @property
-    def distance(self) -> float:
-        """Median distance from the start of the points still in the picture, as a share of width and height."""
-        visible = self._visible()
+        """Move the points by one step, by the field between its cells; at the edge it continues unchanged."""
+        rows, columns = CELLS
+        x, y = (self._now * (columns, rows) - 0.5).clip(0, (columns - 1, rows - 1)).T
+        left, top = x.astype(int).clip(max=columns - 2), y.astype(int).clip(max=rows - 2)
+        u, v = (x - left)[:, None], (y - top)[:, None]
+        upper = step.field[top, left] * (1 - u) + step.field[top, left + 1] * u
+        lower = step.field[top + 1, left] * (1 - u) + step.field[top + 1, left + 1] * u
+        self._now = self._now + upper * (1 - v) + lower * v
+        visible = ((self._now >= 0) & (self._now <= 1)).all(axis=1)
         moved = np.linalg.norm(self._now - self._start, axis=1)
-        return float(np.median(moved[visible] if visible.mean() > 0.3 else moved))
-
-    def _visible(self) -> Bool[np.ndarray, " p"]:
-        return np.asarray(((self._now >= 0) & (self._now <= 1)).all(axis=1))
-
-
-def _sample(field: Float32[np.ndarray, "12 16 2"], points: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, "p 2"]:
-    """The field at points given as shares of width and height, bilinearly; at the edge it continues unchanged."""
-    rows, columns = CELLS
-    x = np.clip(points[:, 0] * columns - 0.5, 0, columns - 1)
-    y = np.clip(points[:, 1] * rows - 0.5, 0, rows - 1)
-    left, top = np.minimum(x.astype(int), columns - 2), np.minimum(y.astype(int), rows - 2)
-    u, v = (x - left)[:, None], (y - top)[:, None]
-    upper = field[top, left] * (1 - u) + field[top, left + 1] * u
-    lower = field[top + 1, left] * (1 - u) + field[top + 1, left + 1] * u
-    sampled: Float[np.ndarray, "p 2"] = upper * (1 - v) + lower * v
-    return sampled
+        self.inside = float(visible.mean())
+        self.distance = float(np.median(moved[visible] if self.inside > 0.3 else moved))
+        self.worst_tracked = min(self.worst_tracked, step.tracked)

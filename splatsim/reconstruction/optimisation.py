@@ -138,7 +138,8 @@ class Optimisation:
 
     def _step_parameters(self, picture: Render, index: int) -> None:
         recipe, progress = self.recipe, self.progress
-        others = decay(progress, 1.0, recipe.last_rate)
+        last = min(1.0, max(recipe.least_rate, recipe.settling_steps / self.steps))
+        others = decay((progress - recipe.settling) / (1 - recipe.settling), 1.0, last)
         self.splats.step(picture.visible[0], means=decay(progress, 1.0, recipe.last_means_rate), others=others)
         if self.config.exposure or self.config.refine_poses:
             poses = decay(progress, recipe.pose_rate, 0.1 * recipe.pose_rate)

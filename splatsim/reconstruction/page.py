@@ -33,7 +33,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
         steps = f"{outcome.fitted.done:,} of {outcome.fitted.steps:,} steps"
         page.text(f"The fit was interrupted after {steps}; --resume goes on with it.", alarm=True)
     if outcome.diagnosis is not None and outcome.diagnosis.sentence:
-        page.text(outcome.diagnosis.sentence, alarm=True)
+        page.text(outcome.diagnosis.sentence, alarm=outcome.diagnosis.cause is not None or _has_places(outcome))
     _add_fit(page, outcome)
     if outcome.semantics is not None:
         _add_classes(page, outcome, outcome.semantics)
@@ -69,6 +69,10 @@ def _lead(outcome: Outcome) -> str:
     if outcome.alignment.scale_source == "arbitrary":
         sentences.append("The scale is arbitrary: lengths are not metres.")
     return " ".join(sentences)
+
+
+def _has_places(outcome: Outcome) -> bool:
+    return outcome.report is not None and len(outcome.report.models) > 1
 
 
 def _add_fit(page: Page, outcome: Outcome) -> None:

@@ -107,7 +107,8 @@ def _doubts(frames: tuple[Frame, ...], qualities: list[Quality]) -> list[Finding
     doubts = []
     for frame, quality, blurred in zip(frames, qualities, is_blurred(qualities), strict=True):
         if blurred:
-            detail = f"{frame.name} is blurred: its edges are {quality.crispness / max(usual, 1e-9):.1%} as sharp as is usual."
+            share = quality.crispness / max(usual, 1e-9)
+            detail = f"{frame.name} is blurred: its edges are {share:.1%} as sharp as is usual."
             doubts.append(Finding("blur", frame.time, frame.time, detail))
         elif quality.corners < FEW_CORNERS:
             detail = f"{frame.name} has {quality.corners} corners; matching needs at least {FEW_CORNERS}."

@@ -1,5 +1,6 @@
 """Photos: upright, with what their EXIF says of lens and place."""
 
+import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -53,9 +54,11 @@ def read_photo(path: Path, side: int) -> Photo:
             plain = image.format in ("JPEG", "PNG") and image.mode == "RGB" and max(full) <= side
             image.draft("RGB", (side, side))  # JPEG: decoded at an eighth, a quarter or a half where that is enough
             return _convert(image, exif, full, side, plain)
+    except UnreadablePhoto:
+        raise
     except UnidentifiedImageError as error:
-        raise UnreadablePhoto("no picture") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise UnreadablePhoto("no picture that Pillow knows; expected one such as JPEG or PNG") from error
+    except Exception as error:  # whatever a decoder raises
         raise UnreadablePhoto(str(error) or type(error).__name__) from error
 
 
@@ -67,13 +70,13 @@ def _convert(image: Image.Image, exif: Image.Exif, full: tuple[int, int], side: 
     if scale < 1:
         size = tuple(max(1, round(length * scale)) for length in upright.size)
         upright = upright.resize((size[0], size[1]), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    details = exif.get_ifd(ExifTags.IFD.Exif)
+    details = _ifd(exif, ExifTags.IFD.Exif)
     focal = _focal(details, full)
     return Photo(
         pixels=np.asarray(upright),
         orientation=orientation,
         focal=None if focal is None else focal * max(upright.size) / max(full),
-        gps=_gps(exif.get_ifd(ExifTags.IFD.GPSInfo)),
+        gps=_gps(_ifd(exif, ExifTags.IFD.GPSInfo)),
         camera=tuple(
             str(value).strip("\0 ")
             for value in (
@@ -91,6 +94,14 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         values = np.asarray(image).astype(np.float64)
         return Image.fromarray((values / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
     return image.convert("RGB")
+
+
+def _ifd(exif: Image.Exif, part: ExifTags.IFD) -> dict[int, Any]:
+    """A part of the EXIF; empty where it is damaged, for the picture may be whole."""
+    try:
+        return dict(exif.get_ifd(part))
+    except (OSError, ValueError, TypeError, KeyError, SyntaxError, struct.error):
+        return {}
 
 
 def _focal(details: dict[int, Any], full: tuple[int, int]) -> float | None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 
 from splatsim.errors import ReconstructionError
 from splatsim.reconstruction import stages
@@ -23,7 +24,7 @@ from splatsim.reconstruction.page import REPORT, write_failure
 from splatsim.reconstruction.poses import PoseConfig, Posed, estimate_poses
 from splatsim.reconstruction.recipe import FitConfig
 from splatsim.reconstruction.results import publish, write_outcome
-from splatsim.reconstruction.sources import Source, open_source
+from splatsim.reconstruction.sources import Kind, Source, open_source
 from splatsim.scene import MANIFEST, Scene
 from splatsim.semantics import Semantics
 
@@ -45,6 +46,8 @@ class ReconstructConfig:
     """Where up is, where the floor, and how long a metre."""
     fit: FitConfig = field(default_factory=FitConfig)
     """How the Gaussians are fitted."""
+    kind: Kind | None = None
+    """What the footage is read as, where a folder can be several things."""
     place: int = 1
     """Which place is reconstructed where the footage shows several: 1 for the one with the most frames."""
     masks: Path | None = None
@@ -84,7 +87,7 @@ def reconstruct(
         FileNotFoundError, FormatError: the footage cannot be read.
     """
     config = config or ReconstructConfig()
-    source = open_source(Path(path))
+    source = open_source(Path(path), kind=config.kind)
     out = default_folder(Path(path)) if out is None else Path(out)
     _check_folder(out, resume, overwrite)
     with stages.locked(out / WORK):

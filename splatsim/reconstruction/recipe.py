@@ -7,8 +7,8 @@ from splatsim.fitting.splats import Rates
 from splatsim.rendering import Backend
 
 Quality = Literal["fast", "standard", "best"]
-STEPS: dict[Quality, int] = {"fast": 1500, "standard": 4000, "best": 12000}
-MAX_GAUSSIANS: dict[Quality, int] = {"fast": 60_000, "standard": 120_000, "best": 300_000}
+STEPS: dict[Quality, int] = {"fast": 1500, "standard": 5000, "best": 15000}
+MAX_GAUSSIANS: dict[Quality, int] = {"fast": 60_000, "standard": 150_000, "best": 300_000}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class FitConfig:
     """Fit a gain and an offset for each channel of each picture."""
     refine_poses: bool = False
     """Fit a small motion for each camera."""
-    depth_weight: float = 0.1
+    depth_weight: float = 0.5
     """Weight of the triangulated points' depths in the loss; 0: none."""
     seed: int = 0
     """Decides everything that is random."""
@@ -77,24 +77,28 @@ class Recipe:
     """From when on the sides of the pictures are divided by how much."""
     sh_degrees: tuple[tuple[float, int], ...] = ((0.0, 0), (0.3, 1), (0.6, 2), (0.8, 3))
     """From when on colours have which degree."""
-    growth: tuple[float, float] = (0.03, 0.7)
+    growth: tuple[float, float] = (0.03, 0.5)
     """When the number of Gaussians grows."""
     redistributions: int = 60
     """How often Gaussians are added and moved, while it grows and until `last_move`."""
-    last_move: float = 0.8
+    last_move: float = 0.6
     """After it no Gaussian is moved any more."""
     min_opacity: float = 0.005
     """Gaussians below it are dead."""
     spread: float = 0.5
     """Copies lie apart by so many standard deviations."""
-    error_power: float = 0.5
+    error_power: float = 1.0
     """Gaussians are copied in proportion to opacity · (rate of change of their place)^this."""
     rates: Rates = field(default_factory=Rates)
     """Learning rates at the start."""
     last_means_rate: float = 0.01
     """Learning rate of the means at the end, of that at the start."""
-    last_rate: float = 1.0
-    """The others' at the end."""
+    settling_steps: float = 400.0
+    """The others fall to this divided by the number of steps: a longer fit can be finer. In a short one they stay."""
+    least_rate: float = 0.05
+    """But not below this share of what they were."""
+    settling: float = 0.3
+    """From when on the others fall."""
     ssim_weight: float = 0.2
     """Of the loss; L1 has the rest."""
     opacity_penalty: float = 0.005
@@ -115,7 +119,7 @@ class Recipe:
     """Learning rate of the cameras' motions, radians and units of the scene's length."""
     pose_start: float = 0.3
     """Cameras stay where they are before."""
-    depth_until: float = 0.7
+    depth_until: float = 1.0
     """Depths count until then."""
     depth_every: int = 2
     """They are looked at in every so-manieth step."""

@@ -35,8 +35,8 @@ ONE_VIEW = 1.0
 """Pixels at which the vote of one view has half of the weight that it can have at most."""
 DOUBT = 0.1
 """Evidence that a segment brings along itself, of what the other views could have on it."""
-SHARPNESS = 3
-"""Power of a segment's agreement with the other views by which it counts."""
+DENIED, AGREED = 0.2, 0.5
+"""A segment with less agreement than the first does not count, with more than the second it counts in full."""
 NEIGHBOURS = 16
 """Gaussians that a Gaussian is smoothed with."""
 COLOR_STEP = 0.15
@@ -157,9 +157,10 @@ def vote_again(
 
 
 def smooth(gaussians: Gaussians, votes: Votes, neighbours: int = NEIGHBOURS) -> Float[Tensor, "n k"]:
-    """Class probabilities, averaged over near Gaussians of like colour by what was said about each.
+    """Class probabilities, with what is missing in votes for a Gaussian made up from near ones of like colour.
 
-    A Gaussian about which nothing was said takes over from its neighbours, or from the nearest with a vote.
+    A Gaussian keeps to its own votes as far as it has some: w / (w + 1) for w pixels, and the mean of its neighbours
+    takes the rest. Where they have none either it takes over from the nearest with a vote.
     """
     votes = votes.to("cpu")
     means = gaussians.means.detach().cpu().nan_to_num(0, 0, 0)
@@ -167,10 +168,11 @@ def smooth(gaussians: Gaussians, votes: Votes, neighbours: int = NEIGHBOURS) -> 
     evidence = votes.weights / (votes.weights + ONE_VIEW)
     said = votes.probabilities * evidence[:, None]
     index, weights = _near(means, colors, neighbours)
-    result, total = said.clone(), evidence.clone()
+    around, known = torch.zeros_like(said), torch.zeros_like(evidence)
     for column in range(index.shape[1]):
-        result += weights[:, column, None] * said[index[:, column]]
-        total += weights[:, column] * evidence[index[:, column]]
+        around += weights[:, column, None] * said[index[:, column]]
+        known += weights[:, column] * evidence[index[:, column]]
+    result, total = said + (1 - evidence)[:, None] * around, evidence + (1 - evidence) * known
     silent = total < 1e-3
     if bool(silent.any()) and not bool(silent.all()):
         _, nearest = KDTree(means[~silent].numpy()).query(means[silent].numpy(), workers=torch.get_num_threads())
@@ -181,7 +183,7 @@ def smooth(gaussians: Gaussians, votes: Votes, neighbours: int = NEIGHBOURS) -> 
 def _near(
     means: Float[Tensor, "n 3"], colors: Float[Tensor, "n 3"], count: int
 ) -> tuple[Int[Tensor, "n m"], Float[Tensor, "n m"]]:
-    """The nearest others of each, and their weights by distance (of the median of the distances) and by colour."""
+    """The nearest others of each, and their shares by distance (of the median of the distances) and by colour."""
     count = min(count, len(means) - 1)
     if count < 1:
         return torch.zeros(len(means), 0, dtype=torch.int64), torch.zeros(len(means), 0)
@@ -190,7 +192,8 @@ def _near(
     near, rows = torch.from_numpy(distances[:, 1:]).float(), torch.from_numpy(index[:, 1:])
     reach = near.median(dim=1, keepdim=True).values.clamp_min(1e-9)
     unlike = (colors[rows] - colors[:, None]).norm(dim=-1)
-    return rows, torch.exp(-0.5 * ((near / reach) ** 2 + (unlike / COLOR_STEP) ** 2))
+    weights = torch.exp(-0.5 * ((near / reach) ** 2 + (unlike / COLOR_STEP) ** 2))
+    return rows, weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-20)
 
 
 def _onehot(labels: LabelImage) -> tuple[Int[Tensor, " p"], Float[Tensor, "h w p"]]:
@@ -205,14 +208,15 @@ def _capped(said: Float[Tensor, "n p"], most: float | None) -> Float[Tensor, "n 
 
 
 def _trust(labels: LabelImage, agreed: Float[Tensor, "h w"], known: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
-    """For each pixel the share of its segment that the other views agree with, of what they know about it."""
+    """How much each pixel counts, 0 to 1: by the agreement of other views with its segment, of what they know there."""
     segments, count = _segments(labels.numpy())
     flat = segments.ravel()
     doubt = DOUBT * np.bincount(flat, minlength=count)
     yes = np.bincount(flat, agreed.numpy().ravel().astype(np.float64), count)
     may = np.bincount(flat, known.numpy().ravel().astype(np.float64), count)
-    share = ((yes + doubt) / (may + doubt)).clip(0, 1) ** SHARPNESS
-    return torch.from_numpy(share[segments]).float()
+    share = (yes + doubt) / (may + doubt)
+    trust = ((share - DENIED) / (AGREED - DENIED)).clip(0, 1)
+    return torch.from_numpy(trust[segments]).float()
 
 
 def _segments(labels: UInt8[np.ndarray, "h w"]) -> tuple[Int[np.ndarray, "h w"], int]:

@@ -1,13 +1,23 @@
 """Choosing a format by the extension, and replacing files whole or not at all."""
 
+import gzip
 import os
 import stat
+import struct
 
 import pytest
 import torch
 
 from splatsim.errors import FormatError
-from splatsim.formats import load_gaussians, read_ply, read_splat, read_spz, save_gaussians
+from splatsim.formats import (
+    is_antialiased,
+    load_gaussians,
+    read_ply,
+    read_splat,
+    read_spz,
+    save_gaussians,
+    write_ply,
+)
 from splatsim.formats._files import atomic_writer
 
 
@@ -85,3 +95,20 @@ def test_a_write_replaces_the_file_at_its_end_with_usual_permissions(tmp_path):
     assert target.read_bytes() == b"new"
     assert stat.S_IMODE(target.stat().st_mode) == usual
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_who_is_to_be_rendered_with_antialiasing(tmp_path, cloud):
+    gaussians = cloud(1)
+    for extension in (".ply", ".spz", ".splat"):
+        for wanted in (False, True):
+            save_gaussians(tmp_path / f"a{extension}", gaussians, antialiased=wanted)
+            assert is_antialiased(tmp_path / f"a{extension}") is (wanted and extension != ".splat")
+    write_ply(tmp_path / "postshot.ply", gaussians, comments=["antialiased 1"])
+    assert is_antialiased(tmp_path / "postshot.ply")
+    for flags in (0, 1):  # an old file: one gzip stream
+        header = struct.pack("<4sIIBBBB", b"NGSP", 2, 0, 0, 12, flags, 0)
+        (tmp_path / "old.spz").write_bytes(gzip.compress(header))
+        assert is_antialiased(tmp_path / "old.spz") is bool(flags)
+    (tmp_path / "old.spz").write_bytes(b"\x1f\x8bhello")
+    with pytest.raises(FormatError, match=r"old\.spz"):
+        is_antialiased(tmp_path / "old.spz")

@@ -140,10 +140,10 @@ def write_model(folder: Path) -> Path:
     points = generator.uniform(0.3, 2.3, (12, 3)) * (2, 0, 1) + (0, 5, 0)
     lines, observed = [], [[] for _ in points]  # type: ignore[var-annotated]
     for number, pose in enumerate(POSES):
-        cv2.imwrite(str(folder / "images" / f"shot {number}.png"), rooms.picture(pose, faces, directions)[..., ::-1])
+        cv2.imwrite(str(folder / "images" / f"shot{number}.png"), rooms.picture(pose, faces, directions)[..., ::-1])
         viewmat = np.linalg.inv(pose)
         quat = quat_from_rotmat(torch.from_numpy(viewmat[:3, :3])).tolist()
-        lines.append(f"{number + 1} {' '.join(map(str, [*quat, *viewmat[:3, 3]]))} 1 shot {number}.png")
+        lines.append(f"{number + 1} {' '.join(map(str, [*quat, *viewmat[:3, 3]]))} 1 shot{number}.png")
         seen = points @ viewmat[:3, :3].T + viewmat[:3, 3]
         plane = seen[:, :2] / seen[:, 2:]
         radial = 1 + LENS[0] * (plane**2).sum(1, keepdims=True)
@@ -167,11 +167,11 @@ def write_model(folder: Path) -> Path:
 
 def test_a_colmap_model_keeps_its_poses_and_points(tmp_path: Path) -> None:
     model = write_model(tmp_path)
-    (tmp_path / "images" / "shot 5.png").unlink()
+    (tmp_path / "images" / "shot5.png").unlink()
     imported = import_colmap(model, tmp_path / "images", tmp_path / "capture")
     capture = imported.capture
-    assert imported.missing == ("shot 5.png",)
-    assert capture.names == tuple(f"shot_{k}.png" for k in range(8) if k != 5)
+    assert imported.missing == ("shot5.png",)
+    assert capture.names == tuple(f"shot{k}.png" for k in range(8) if k != 5)
     kept = POSES[[k for k in range(8) if k != 5]]
     np.testing.assert_allclose(capture.viewmats.numpy() @ kept, np.tile(np.eye(4), (7, 1, 1)), atol=1e-5)
     assert len(capture.points) == 12
@@ -196,7 +196,7 @@ def test_a_damaged_colmap_model_is_refused(tmp_path: Path, damage: str) -> None:
         (model / "cameras.txt").unlink()
     else:
         lines = images.read_text(encoding="utf-8").splitlines()
-        lines[0] = "1 1 0 0 0 nan 0 0 1 shot 0.png"
+        lines[0] = "1 1 0 0 0 nan 0 0 1 shot0.png"
         images.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(FormatError, match="expected"):
         import_colmap(model, tmp_path / "images", tmp_path / "capture")

@@ -190,14 +190,15 @@ def test_footage_without_texture_fails_with_a_report(tmp_path: Path) -> None:
     assert not (tmp_path / "scene" / "scene.toml").exists()
 
 
-def test_the_command(footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     out = tmp_path / "scene"
     arguments = ["reconstruct", str(footage / "transforms.json"), "--out", str(out)]
     choices = ["--steps", "3", "--max-gaussians", "300", "--max-size", "120", "--seed", "4"]
     assert cli.main([*arguments, *choices]) == 0
-    said = capsys.readouterr()
-    assert "1 of 9 pictures" in said.err
-    assert "report.html" in said.out
+    assert "1 of 9 pictures" in caplog.text
+    assert "report.html" in capsys.readouterr().out
     scene = Scene.load(out)
     assert scene.scale_source == "arbitrary"
     assert scene.provenance["configuration"]["fit"]["seed"] == 4

@@ -146,6 +146,17 @@ def test_masks_keep_features_away_and_come_along(tmp_path: Path) -> None:
     assert (columns > width / 2 - 4).all()
 
 
+def test_names_with_spaces_are_no_trouble(tmp_path: Path) -> None:
+    """Phones and messengers give photos such names."""
+    plain = rooms.film(tmp_path, rooms.walk(6), kind="photos")
+    renamed = tuple(replace(frame, name=f"My Photo #{k}.png") for k, frame in enumerate(plain.frames))
+    for old, new in zip(plain.frames, renamed, strict=True):
+        (tmp_path / "images" / old.name).rename(tmp_path / "images" / new.name)
+    posed = estimate_poses(replace(plain, frames=renamed), tmp_path / "poses", CONFIG)
+    assert posed.captures[0].names == tuple(f"My_Photo__{k}.png" for k in range(6))
+    assert not (tmp_path / "poses" / ".frames").exists()
+
+
 def test_the_global_mapper_agrees(walked: tuple[FrameSet, Path, Posed], tmp_path: Path) -> None:
     frames, _, _ = walked
     posed = estimate_poses(frames, tmp_path, replace(CONFIG, mapper="global"))

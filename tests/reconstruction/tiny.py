@@ -1,4 +1,4 @@
-"""A tiny capture with a known truth: random Gaussians, rendered by the specification, and their centres as points."""
+"""A tiny capture with a known truth: random Gaussians, their pictures, and their centres as points."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 
 from splatsim import Cameras, Gaussians, render
 from splatsim.reconstruction.capture import Capture
+from splatsim.rendering import Backend
 from tests.conftest import random_gaussians
 
 WIDTH, HEIGHT = 72, 56
@@ -33,6 +34,7 @@ def make_capture(
     *,
     gains: torch.Tensor | None = None,
     spoil: slice | None = None,
+    backend: Backend = "auto",
 ) -> Capture:
     """Pictures of the truth, each times its gain [c 3]; columns of `spoil` are white and masked."""
     views, scene = cameras(count), truth()
@@ -40,7 +42,7 @@ def make_capture(
         (folder / part).mkdir(parents=True, exist_ok=True)
     names = tuple(f"{i:03d}.png" for i in range(count))
     for i, name in enumerate(names):
-        colors = render(scene, views[i], backend="reference").colors[0]
+        colors = render(scene, views[i], backend=backend).colors[0]
         colors = colors if gains is None else colors * gains[i]
         pixels = (255 * colors.clamp(0, 1)).round().byte().numpy()
         if spoil is not None:

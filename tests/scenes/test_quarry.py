@@ -1,6 +1,5 @@
 """The quarry: its maps agree with rays, its drive stays on the ground, and a small run gives the whole folder."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -66,20 +65,3 @@ def test_a_small_run_gives_the_whole_folder(tmp_path: Path) -> None:
     scene = Scene.load(tmp_path / "pit")
     assert scene.occupancy is not None
     assert scene.occupancy.counts()["truck"] > 100
-
-
-@pytest.mark.slow
-def test_frames_of_the_rig(tmp_path: Path) -> None:
-    script = generators.SCENES / "quarry" / "frames.py"
-    out = tmp_path / "frames"
-    sizes = ["--seeds=2,3", "--each=1", "--last=1", "--luxel=2", "--rays=2"]
-    subprocess.run([sys.executable, str(script), *sizes, f"--out={out}"], check=True, capture_output=True)
-    rig = json.loads((out / "rig.json").read_text())
-    assert len(rig["cams_from_body"]) == 6
-    folders = [*(out / "train").iterdir(), *(out / "test").iterdir()]
-    assert len(folders) == 2
-    for folder in folders:
-        with np.load(folder / "lidar.npz") as lidar:
-            assert len(lidar["points"]) > 15_000
-            assert len(np.unique(lidar["classes"])) >= 4
-        assert len(list(folder.glob("*.jpg"))) == 6

@@ -1,4 +1,4 @@
-"""The tools beside the worlds: alignment of found with true positions, comparison of two makings, COLMAP on a video."""
+"""The tools beside the worlds: comparison of two makings, COLMAP on a video."""
 
 from pathlib import Path
 
@@ -11,20 +11,8 @@ from tests.scenes import generators
 import imageio.v3 as iio
 
 import compare
-
-
-def test_alignment_finds_a_similarity() -> None:
-    pytest.importorskip("pycolmap")
-    import register
-
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(20, 3))
-    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    rotation *= np.sign(np.linalg.det(rotation))
-    scale, found, shift = register.align(points, 2.5 * points @ rotation.T + (1, 2, 3))
-    assert scale == pytest.approx(2.5)
-    assert np.allclose(found, rotation)
-    assert np.allclose(shift, (1, 2, 3))
+import judge
+from splatsim.errors import FormatError
 
 
 def test_comparison_forgives_one_step_in_pictures_and_nothing_in_maps(tmp_path: Path) -> None:
@@ -57,3 +45,23 @@ def test_colmap_rebuilds_the_start_of_the_committed_walk() -> None:
     assert found.median_reprojection_px <= 0.8
     # Positions are judged on the whole video (scenes/README.md): a part drifts in scale at the doors until the walk
     # comes back the same way.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["apartment", "quarry"])
+def test_surface_gaussians_of_the_committed_worlds_meet_their_bars(world: str) -> None:
+    found = judge.judge(generators.SCENES / world, count=4)
+    assert found["views"] == 4
+    assert found["psnr_db"] >= 21
+    assert found["surface_depth_median_m"] <= 0.02
+    if world == "apartment":
+        assert found["expected_depth_median_m"] <= 0.02
+
+
+def test_a_world_without_views_cannot_be_judged(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"has no scene\.toml"):
+        judge.judge(tmp_path)
+    for name in ("scene.toml", "gaussians.spz", "semantics.npz", "cameras.npz", "occupancy.npz", "nav_map.npz"):
+        (tmp_path / name).write_bytes((generators.SCENES / "apartment" / name).read_bytes())
+    with pytest.raises(FormatError, match=r"views/trajectory\.json is missing"):
+        judge.judge(tmp_path)

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("embreex")
 
+from splatsim.cameras import Cameras
+from splatsim.rendering import render
 from tests.scenes import generators
 
 # isort: split
@@ -18,9 +21,12 @@ from _worldgen.light import AreaLight, Bake, make_luxels
 from _worldgen.meshes import write_glb
 from _worldgen.options import parse
 from _worldgen.patterns import PATTERNS
-from _worldgen.pictures import Studio
+from _worldgen.pictures import Studio, measure
+from _worldgen.produce import main
 from _worldgen.shapes import Builder
 from _worldgen.shooting import intrinsics, seen_mask, write_poses
+from _worldgen.sky_shell import sky_gaussians
+from _worldgen.surfels import Cells, count_pixels, surface_gaussians
 from _worldgen.tracer import Tracer, on_quad
 from _worldgen.voxels import nav_map, occupancy_grid, voxel_frame
 from _worldgen.walk import Ground, camera, film
@@ -231,12 +237,14 @@ def test_lidar_returns_lie_on_surfaces_and_fade_with_distance() -> None:
     pose = np.eye(4)
     pose[2, 3] = 2.0
     found = sweep(studio, pose, Lidar(), np.random.default_rng(0))
-    along = found.points / np.linalg.norm(found.points, axis=1, keepdims=True)
-    error = np.linalg.norm(found.points, axis=1) - 2 / -along[:, 2]
+    points = found.points(Lidar())
+    assert len(points) == (found.ranges > 0).sum() == (found.instances >= 0).sum()
+    reach = np.linalg.norm(points, axis=1)
+    error = reach - 2 / (-points[:, 2] / reach)
     assert error.std() == pytest.approx(0.02, rel=0.1)
-    assert found.ring.min() > 10, "beams above the horizon meet nothing"
-    share = [(found.ring == ring).mean() for ring in (60, 25)]
-    assert share[0] > 1.5 * share[1]
+    returned = (found.ranges > 0).mean(axis=1)
+    assert (returned[:11] == 0).all(), "beams above the horizon meet nothing"
+    assert returned[60] > 1.5 * returned[25]
 
 
 def test_a_mask_counts_frames_that_saw_the_surface() -> None:
@@ -247,6 +255,56 @@ def test_a_mask_counts_frames_that_saw_the_surface() -> None:
     away = camera(0, 0, 0, -np.pi / 2)
     assert seen_mask(shot, pose, K, [pose] * 3, [shot.depths] * 3).all()
     assert not seen_mask(shot, pose, K, [pose, pose, away], [shot.depths] * 2 + [shot.depths * 0]).any()
+
+
+def test_measuring_gives_the_truth_of_a_picture() -> None:
+    studio = studio_of(build(lambda b: b.cushion((0, 2, 0), (1, 1, 1), GREY)), size=1.0, rays=2)
+    K, pose = intrinsics(64, 36, 80), camera(0, 0, 0, np.pi / 2, 0.1)
+    shot, measured = studio.shoot(pose, K, 64, 36, 0), measure(studio.model, studio.tracer, pose, K, 64, 36)
+    assert (shot.depths > 0).any()
+    assert (shot.depths == 0).any()
+    for name in ("depths", "normals", "instances"):
+        assert np.array_equal(getattr(shot, name), getattr(measured, name))
+
+
+def test_surfels_have_the_depth_of_the_surface_and_light_stops_at_the_outer_wall() -> None:
+    """A room with walls 30 cm thick under a bright sky: expected depths meet the bar, and no sky shines in."""
+    sides = [((-1.3, -1, 0), (-1, 1, 2)), ((1, -1, 0), (1.3, 1, 2)), ((-1.3, -1.3, 0), (1.3, -1, 2))]
+    sides += [((-1.3, 1, 0), (1.3, 1.3, 2)), ((-1.3, -1.3, -0.3), (1.3, 1.3, 0)), ((-1.3, -1.3, 2), (1.3, 1.3, 2.3))]
+    studio = studio_of(build(*(lambda b, c=c: b.box(*c, GREY) for c in sides)), size=0.5, rays=4)
+    K, poses = intrinsics(96, 64, 80), np.stack([camera(0.3, 0.2, 1, k * 1.1, -0.3) for k in range(6)])
+    pixels = count_pixels(studio.tracer, poses, K, 96, 64)
+    gaussians, labels = surface_gaussians(studio, pixels, 20_000, 0.15)
+    assert len(gaussians) == len(labels)
+    assert len(sky_gaussians(studio, 20.0, poses, K, 96, 64)) == 0
+    errors, alphas = [], []
+    for pose in poses:
+        viewmat = torch.from_numpy(np.linalg.inv(pose)).float()
+        found = render(gaussians, Cameras(viewmat[None], torch.from_numpy(K).float()[None], 96, 64))
+        truth = measure(studio.model, studio.tracer, pose, K, 96, 64).depths
+        errors.append(np.median(np.abs(found.depths[0].numpy() - truth)))
+        alphas.append(float(found.alphas.mean()))
+    assert np.mean(errors) < 0.02
+    assert np.mean(alphas) > 0.998
+
+
+def test_cells_on_bent_quads_do_not_cover_themselves() -> None:
+    """The two triangles of a bent quad lie above its bilinear middle."""
+    u, v = np.meshgrid(np.linspace(0, 4, 9), np.linspace(0, 4, 9))
+    ground = np.stack([u, v, 0.2 * np.sin(2 * u) * np.cos(2 * v)], -1)
+    studio = studio_of(build(lambda b: b.slab(ground, 0.3, GREY)), size=0.5, rays=4)
+    cells = Cells(studio, np.ones(len(studio.model.corners)), 0.25)
+    assert (cells.error[studio.tracer.face_normals[cells.quad][:, 2] > 0.5] >= 0).all()
+
+
+def test_sky_is_kept_where_it_is_seen_only() -> None:
+    studio = studio_of(build(lambda b: b.box((-50, -50, -1), (50, 50, 0), GREY)), size=10.0, rays=2)
+    K, poses = intrinsics(96, 64, 80), np.stack([camera(0, 0, 1, 0.0)])
+    sky = sky_gaussians(studio, 200.0, poses, K, 96, 64)
+    direction = sky.means.numpy()
+    assert len(sky) > 500
+    assert (direction[:, 0] > 0).all(), "only what lies before the camera"
+    assert direction[:, 2].min() > -0.15 * 200
 
 
 def test_poses_are_json(tmp_path: Path) -> None:
@@ -263,3 +321,30 @@ def test_a_seed_that_is_no_number_ends_with_one_sentence(seed: str, capsys: pyte
         parse("apartment", [f"--seed={seed}"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == f"--seed is {seed!r}; expected a whole number from 0 to 4294967295, such as 7.\n"
+
+
+@pytest.mark.parametrize("world", ["apartment", "quarry"])
+def test_a_folder_that_cannot_be_written_is_said_before_any_work(world: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SystemExit, match=r"world cannot be made: .*file: (Not a directory|File exists)"):
+        run_main(world, f"--out={tmp_path / 'file' / 'world'}")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("mine")
+    with pytest.raises(SystemExit, match=r"notes holds files but no scene\.toml"):
+        run_main(world, f"--out={tmp_path / 'notes'}", "--overwrite")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "mine.txt", "notes"]
+
+
+def test_a_part_of_another_seed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "scene.toml").write_text("[provenance]\nseed = 3\n")
+    with pytest.raises(SystemExit, match="it is the world of seed 3; expected --seed 3"):
+        run_main("apartment", f"--out={tmp_path}", "--overwrite", "--only=truth", "--seed=4")
+
+
+def run_main(world: str, *arguments: str) -> None:
+    def never(seed):
+        raise AssertionError("the folder is looked at first")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["make.py", *arguments])
+        main(world, never)

@@ -1,6 +1,7 @@
 """From chosen frames to posed pictures: structure from motion by COLMAP. The only place that knows pycolmap."""
 
 from splatsim.reconstruction.poses._capture import Source as Source
+from splatsim.reconstruction.poses._capture import without_spaces as without_spaces
 from splatsim.reconstruction.poses._config import PoseConfig as PoseConfig
 from splatsim.reconstruction.poses._database import Lens as Lens
 from splatsim.reconstruction.poses._estimate import Posed as Posed

@@ -1,10 +1,11 @@
 """From a COLMAP model to a Capture: pinhole pictures, poses, points, and a COLMAP model of the same."""
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,9 @@ def make_capture(model: Any, sources: Sequence[Source], folder: Path, max_size: 
 
 def picture_names(names: Sequence[str]) -> tuple[str, ...]:
     """File names of the pictures that are written: plain, ending in .png, all different."""
-    flat = [name.replace("/", "_").replace("\\", "_").replace(" ", "_") for name in names]
-    short = [Path(name).stem for name in flat]
+    plain_names = [without_spaces(name.replace("\\", "/")) for name in names]
+    flat = [name.replace("/", "_") for name in plain_names]
+    short = [PurePosixPath(name).stem for name in plain_names]
     taken: set[str] = set()
     result = []
     for stem, name in zip(short, flat, strict=True):
@@ -77,6 +79,11 @@ def picture_names(names: Sequence[str]) -> tuple[str, ...]:
         taken.add(plain)
         result.append(f"{plain}.png")
     return tuple(result)
+
+
+def without_spaces(name: str) -> str:
+    """A name that COLMAP's lists of pairs can hold: they end a name at a space, and # begins a comment."""
+    return re.sub(r"[\s#]", "_", name)
 
 
 def _lens_of(camera: Any) -> Lens:

@@ -18,8 +18,8 @@ class PoseConfig:
     """The lens: "simple_radial" has one focal length and one distortion, "opencv" two of one and four of the other."""
     max_image_side: int = 1080
     """Features are found on pictures of at most this size, long side in pixels; 0 takes them as they are."""
-    features: int = 4096
-    """Most features per picture."""
+    features: int = 0
+    """Most features per picture; 0 takes 4096 of a video and 2048 of photos, which are matched all with all."""
     overlap: int = 10
     """Video: each frame is matched with the ones 1, 2, 4, 8 … further on, so many times doubled."""
     loops: int = 3
@@ -36,7 +36,7 @@ class PoseConfig:
     def __post_init__(self) -> None:
         smallest = {"max_image_side": 0, "features": 100, "overlap": 1, "loops": 0, "exhaustive": 2, "max_size": 0}
         for name, least in smallest.items():
-            if getattr(self, name) < least:
+            if getattr(self, name) < least and not (name == "features" and self.features == 0):
                 raise ValueError(f"PoseConfig.{name} is {getattr(self, name)}; expected at least {least}.")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"PoseConfig.seed is {self.seed}; expected 0 to {2**31 - 1}.")

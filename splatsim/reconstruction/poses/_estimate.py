@@ -1,5 +1,6 @@
 """estimate_poses: features, matches, mapping, a second and a third try where pictures are left over, and the report."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from splatsim.errors import FormatError
-from splatsim.reconstruction.capture import MASKS, Capture
+from splatsim.reconstruction.capture import IMAGES, MASKS, Capture
 from splatsim.reconstruction.frameset import FrameSet
-from splatsim.reconstruction.poses._capture import Source, make_capture
+from splatsim.reconstruction.poses._capture import Source, make_capture, without_spaces
 from splatsim.reconstruction.poses._config import PoseConfig
 from splatsim.reconstruction.poses._database import fingerprint_of, keypoint_counts, lenses, prepare, read_links
 from splatsim.reconstruction.poses._features import extract, match, read_descriptors
@@ -35,6 +36,10 @@ from splatsim.reconstruction.poses._pairs import (
 from splatsim.reconstruction.poses._report import PoseReport
 from splatsim.reconstruction.poses._worker import quiet_colmap
 
+LINKED = ".frames"
+"""Copies of the frames for the time of the work, where their names have spaces."""
+FEATURES = {"video": 4096, "photos": 2048}
+"""Most features per picture where the configuration leaves it open."""
 ENOUGH = 0.98
 """Share of the frames in the largest model at which nothing more is tried."""
 LOOSE = 0.05
@@ -66,15 +71,39 @@ def estimate_poses(frames: FrameSet, folder: Path, config: PoseConfig | None = N
     """
     quiet_colmap()
     config = config or PoseConfig()
+    if not config.features:
+        config = replace(config, features=FEATURES[frames.kind])
     folder.mkdir(parents=True, exist_ok=True)
+    frames = _with_plain_names(frames, folder / LINKED)
     names = [frame.name for frame in frames.frames]
-    pictures = frames.folder / "images"
+    pictures = frames.folder / IMAGES
     begun = fingerprint_of(pictures, names, *_feature_facts(frames, config))
     finished = fingerprint_of(pictures, [], begun, config, frames.kind)
     stored = _stored(folder, finished)
     if stored is not None:
         return stored
-    return _Estimate(frames, folder, config, begun, finished).run()
+    posed = _Estimate(frames, folder, config, begun, finished).run()
+    shutil.rmtree(folder / LINKED, ignore_errors=True)
+    return posed
+
+
+def _with_plain_names(frames: FrameSet, folder: Path) -> FrameSet:
+    """The same frames under names without spaces: as links in `folder`, where any has spaces."""
+    names = [without_spaces(frame.name) for frame in frames.frames]
+    if all(name == frame.name for name, frame in zip(names, frames.frames, strict=True)):
+        return frames
+    names = [name if names.count(name) == 1 else f"{k}_{name}" for k, name in enumerate(names)]
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, frame in zip(names, frames.frames, strict=True):
+        for source, target in (
+            (f"{IMAGES}/{frame.name}", f"{IMAGES}/{name}"),
+            (f"{MASKS}/{frame.name}.png", f"{MASKS}/{name}.png"),
+        ):
+            if (frames.folder / source).is_file():
+                (folder / target).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(frames.folder / source, folder / target)
+    renamed = tuple(replace(frame, name=name) for name, frame in zip(names, frames.frames, strict=True))
+    return replace(frames, folder=folder, frames=renamed)
 
 
 def _feature_facts(frames: FrameSet, config: PoseConfig) -> tuple[object, ...]:
@@ -100,7 +129,7 @@ class _Estimate:
         self.frames, self.folder, self.config = frames, folder, config
         self.begun, self.finished = begun, finished
         self.names = [frame.name for frame in frames.frames]
-        self.pictures, self.masks = frames.folder / "images", frames.folder / MASKS
+        self.pictures, self.masks = frames.folder / IMAGES, frames.folder / MASKS
         self.seconds: dict[str, float] = {}
         self.attempts: list[str] = []
         self.mapper = config.mapper

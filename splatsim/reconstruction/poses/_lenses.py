@@ -22,8 +22,8 @@ class Undistortion:
     """Of the pinhole camera, pixels."""
     source: tuple[int, int]
     """Size to which the distorted picture is reduced first, so that nothing aliases."""
-    lookup: Float[np.ndarray, "h w 2"] | None
-    """Column and row in the reduced picture, by OpenCV's convention; None where nothing is to be done."""
+    lookup: tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]] | None
+    """Columns and rows in the reduced picture, by OpenCV's convention; None where nothing is to be done."""
 
     def picture(self, pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
         """A picture without distortion."""
@@ -34,7 +34,7 @@ class Undistortion:
             return reduced
         # With cubic weights twice as sharp as with linear ones; the edge is repeated where a lookup rounds over it.
         result: UInt8[np.ndarray, "h2 w2 3"] = cv2.remap(
-            reduced, self.lookup, np.empty(0), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            reduced, *self.lookup, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
         return result
 
@@ -44,7 +44,7 @@ class Undistortion:
 
         reduced = _reduce(np.where(pixels > 0, 255, 0).astype(np.uint8), self.source)
         if self.lookup is not None:
-            reduced = cv2.remap(reduced, self.lookup, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            reduced = cv2.remap(reduced, *self.lookup, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.where(reduced >= 250, 255, 0).astype(np.uint8)
 
     def labels(self, labels: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h2 w2"]:
@@ -53,7 +53,7 @@ class Undistortion:
 
         reduced = cv2.resize(labels, self.source, interpolation=cv2.INTER_NEAREST_EXACT)
         if self.lookup is not None:
-            reduced = cv2.remap(reduced, self.lookup, np.empty(0), cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+            reduced = cv2.remap(reduced, *self.lookup, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(reduced, np.uint8)
 
 
@@ -79,12 +79,13 @@ def undistortion(lens: Lens, max_size: int) -> Undistortion:
     )
 
 
-def _lookup(camera: Any, pinhole: Any) -> Float[np.ndarray, "h w 2"]:
+def _lookup(camera: Any, pinhole: Any) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
     rows, columns = np.mgrid[: pinhole.height, : pinhole.width]
     pixels = np.stack([columns.ravel() + 0.5, rows.ravel() + 0.5], axis=1).astype(np.float64)
     rays = pinhole.cam_from_img(pixels)
     found = camera.img_from_cam(np.c_[rays, np.ones(len(rays))]) - 0.5
-    return np.asarray(found, np.float32).reshape(pinhole.height, pinhole.width, 2)
+    columns, rows = np.asarray(found, np.float32).T.reshape(2, pinhole.height, pinhole.width)
+    return np.ascontiguousarray(columns), np.ascontiguousarray(rows)
 
 
 def _reduce(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -145,7 +145,9 @@ def report_frames(
     reports = []
     for place, frame in enumerate(frames.frames):
         number, image = where.get(place, (-1, None))
-        reason = None if number == 0 else _reason(number, int(keypoints[place]), int(degree[place]), to_largest[place])
+        reason = (
+            None if number == 0 else _reason(number, int(keypoints[place]), int(degree[place]), int(to_largest[place]))
+        )
         points = int(image.num_points3D) if image is not None else 0
         reports.append(
             FrameReport(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from splatsim.reconstruction.poses._database import image_ids
+from splatsim.reconstruction.poses._worker import quiet_colmap
 
 MIN_SHARED = 3
 """Pictures that two models must share."""
@@ -92,5 +93,6 @@ def triangulate_model(model: Any, database: Path, images: Path, seed: int, *, re
             bundle = pycolmap.BundleAdjustmentOptions()
             bundle.print_summary = False
             pycolmap.bundle_adjustment(model, bundle)
+            quiet_colmap()  # the adjustment sets the level of the messages back
             model = pycolmap.triangulate_points(model, database, images, output, options=options)
     return model
