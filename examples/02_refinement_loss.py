@@ -6,7 +6,7 @@ import torch
 import splatsim as ss
 from splatsim.grids import OccupancyGrid, VoxelFrame
 from splatsim.occupancy import LogitGrid, LossOptions, gs_refinement_loss, render_maps, targets_of_grid, trace_maps
-from splatsim.occupancy.gaussianize import gaussianize
+from splatsim.occupancy.voxel_shapes import gaussianize
 
 NAMES = ("free", "road", "house", "tree")
 frame = VoxelFrame(origin=(-8.0, -8.0, 0.0), voxel_size=0.5, shape=(32, 32, 12))

@@ -7,7 +7,6 @@ import torch
 
 from splatsim import Cameras
 from splatsim.grids import VoxelFrame
-from splatsim.occupancy.gaussianize import VoxelShape
 from splatsim.occupancy.logits import LogitGrid, logits_of
 from splatsim.occupancy.loss_terms import class_weights
 from splatsim.occupancy.pixel_weights import pixel_weights, without_borders
@@ -15,6 +14,7 @@ from splatsim.occupancy.raycast import Rays
 from splatsim.occupancy.refinement_loss import LossOptions, gs_refinement_loss
 from splatsim.occupancy.render_fusion import camera_to_depth_loss, lidar_to_semantic_loss
 from splatsim.occupancy.targets import Targets, targets_of_grid, targets_of_points
+from splatsim.occupancy.voxel_shapes import VoxelShape
 from tests.occupancy.test_dense_maps import room, views
 
 FRAME = VoxelFrame((-1.0, -1.0, 0.0), 0.5, (4, 4, 3))
