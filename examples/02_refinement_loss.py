@@ -5,8 +5,8 @@ import torch
 
 import splatsim as ss
 from splatsim.grids import OccupancyGrid, VoxelFrame
-from splatsim.occupancy import LogitGrid, gs_refinement_loss, render_maps, targets_of_grid, trace_maps
-from splatsim.occupancy.gaussianize import gaussianize
+from splatsim.occupancy import LogitGrid, LossOptions, gs_refinement_loss, render_maps, targets_of_grid, trace_maps
+from splatsim.occupancy.voxel_shapes import gaussianize
 
 NAMES = ("free", "road", "house", "tree")
 frame = VoxelFrame(origin=(-8.0, -8.0, 0.0), voxel_size=0.5, shape=(32, 32, 12))
@@ -24,10 +24,11 @@ sparse = (labels > 0) & (torch.rand(frame.shape) < 0.3)  # what one LiDAR sweep 
 height = torch.arange(12).expand(frame.shape) / 12
 inputs = (sparse + height)[None, None].float()
 optimiser = torch.optim.Adam(network.parameters(), lr=0.03)
-for _ in range(30):
+options = LossOptions(renderer="rays", pixels=6_000)  # rays fill what is empty; Gaussians are for finer shapes
+for step in range(40):
     optimiser.zero_grad()
     logits = network(inputs)  # [b c x y z]
-    loss, terms = gs_refinement_loss(logits, frame, [cameras], [targets], free_label=0, candidates=sparse[None])
+    loss, terms = gs_refinement_loss(logits, frame, [cameras], [targets], free_label=0, options=options, seed=step)
     loss.backward()
     optimiser.step()
 

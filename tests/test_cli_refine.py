@@ -11,8 +11,8 @@ import torch
 from splatsim.cli import main
 from splatsim.formats.arrays import read_occupancy, write_arrays, write_cameras, write_occupancy
 from splatsim.occupancy.dense_maps import trace_maps
-from splatsim.occupancy.gaussianize import VoxelShape, gaussianize
 from splatsim.occupancy.targets import targets_of_grid
+from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from splatsim.scene import Scene
 from splatsim.semantics import Semantics
 from tests.occupancy.grids import CLASSES

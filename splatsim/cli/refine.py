@@ -21,9 +21,9 @@ from splatsim.formats.occ3d import read_occ3d
 from splatsim.formats.trajectory import load_cameras
 from splatsim.grids import FREE_CLASS, OccupancyGrid, VoxelFrame
 from splatsim.occupancy import Refinement, RefineOptions, Targets, VoxelShape, refine, targets_of_points, voxelize
-from splatsim.occupancy.gaussianize import Shape
 from splatsim.occupancy.logits import solid_labels_of
 from splatsim.occupancy.targets import IGNORE
+from splatsim.occupancy.voxel_shapes import Shape
 from splatsim.scene import Scene
 
 MOST_VOXELS = 1 << 27

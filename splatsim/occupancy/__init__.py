@@ -7,9 +7,6 @@ from splatsim.occupancy.dense_maps import render_maps as render_maps
 from splatsim.occupancy.dense_maps import trace_maps as trace_maps
 from splatsim.occupancy.fusion import fuse as fuse
 from splatsim.occupancy.fusion import select_views as select_views
-from splatsim.occupancy.gaussianize import VoxelGaussians as VoxelGaussians
-from splatsim.occupancy.gaussianize import VoxelShape as VoxelShape
-from splatsim.occupancy.gaussianize import gaussianize as gaussianize
 from splatsim.occupancy.lidar import LidarScan as LidarScan
 from splatsim.occupancy.lidar import lidar_rays as lidar_rays
 from splatsim.occupancy.lidar import scan as scan
@@ -27,8 +24,11 @@ from splatsim.occupancy.refinement_loss import LossOptions as LossOptions
 from splatsim.occupancy.refinement_loss import gs_refinement_loss as gs_refinement_loss
 from splatsim.occupancy.render_fusion import camera_to_depth_loss as camera_to_depth_loss
 from splatsim.occupancy.render_fusion import lidar_to_semantic_loss as lidar_to_semantic_loss
+from splatsim.occupancy.superposition import Voxelization as Voxelization
+from splatsim.occupancy.superposition import voxelize as voxelize
 from splatsim.occupancy.targets import Targets as Targets
 from splatsim.occupancy.targets import targets_of_grid as targets_of_grid
 from splatsim.occupancy.targets import targets_of_points as targets_of_points
-from splatsim.occupancy.voxelize import Voxelization as Voxelization
-from splatsim.occupancy.voxelize import voxelize as voxelize
+from splatsim.occupancy.voxel_shapes import VoxelGaussians as VoxelGaussians
+from splatsim.occupancy.voxel_shapes import VoxelShape as VoxelShape
+from splatsim.occupancy.voxel_shapes import gaussianize as gaussianize

@@ -11,9 +11,9 @@ from torch import Tensor
 from splatsim.cameras import Cameras
 from splatsim.gaussians import Gaussians
 from splatsim.grids import OccupancyGrid
-from splatsim.occupancy.gaussianize import VoxelShape, gaussianize
 from splatsim.occupancy.logits import LogitGrid
 from splatsim.occupancy.raycast import camera_rays, cast
+from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from splatsim.rendering import Backend, render, render_surface
 from splatsim.spherical_harmonics import C0
 from splatsim.tensors import TensorDataclass

@@ -12,11 +12,11 @@ from splatsim.cameras import Cameras
 from splatsim.gaussians import Gaussians
 from splatsim.grids import OccupancyGrid
 from splatsim.occupancy.dense_maps import DenseMaps, render_maps
-from splatsim.occupancy.gaussianize import VoxelShape, gaussianize
 from splatsim.occupancy.logits import LogitGrid, logits_of, solid_labels_of
 from splatsim.occupancy.raycast import Rays, camera_rays, cast, count_crossings
 from splatsim.occupancy.refinement_loss import LossOptions, gs_refinement_loss
 from splatsim.occupancy.targets import IGNORE, Targets
+from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from splatsim.rendering import Backend
 
 

@@ -13,11 +13,11 @@ from splatsim.gaussians import Gaussians
 from splatsim.grids import VoxelFrame
 from splatsim.occupancy import loss_terms as terms
 from splatsim.occupancy.dense_maps import render_maps
-from splatsim.occupancy.gaussianize import VoxelShape, gaussianize
 from splatsim.occupancy.logits import LogitGrid
 from splatsim.occupancy.pixel_weights import pixel_weights, without_borders
 from splatsim.occupancy.raycast import camera_rays, composite
 from splatsim.occupancy.targets import IGNORE, Targets
+from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from splatsim.rendering import Backend
 
 

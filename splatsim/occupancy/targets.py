@@ -10,8 +10,8 @@ from torch import Tensor
 from splatsim.cameras import Cameras
 from splatsim.grids import OccupancyGrid
 from splatsim.occupancy.dense_maps import render_maps, trace_maps
-from splatsim.occupancy.gaussianize import VoxelShape, gaussianize
 from splatsim.occupancy.raycast import Rays
+from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from splatsim.tensors import TensorDataclass, check_field
 from splatsim.transforms import apply
 

@@ -6,8 +6,8 @@ import torch
 from splatsim import Cameras, render
 from splatsim.grids import OccupancyGrid, VoxelFrame
 from splatsim.occupancy.dense_maps import render_batch, render_maps, trace_maps
-from splatsim.occupancy.gaussianize import VoxelShape, gaussianize
 from splatsim.occupancy.logits import logits_of, solid_labels_of
+from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from tests.conftest import cameras_around, random_gaussians
 from tests.occupancy.grids import CLASSES, random_grid
 

@@ -9,8 +9,8 @@ import torch
 from splatsim import Cameras, render
 from splatsim.grids import OccupancyGrid, VoxelFrame
 from splatsim.occupancy.calibration import calibrated_opacity, largest_coverage, layer_transmittance
-from splatsim.occupancy.gaussianize import VoxelShape, gaussianize
 from splatsim.occupancy.logits import LogitGrid, logits_of
+from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from splatsim.transforms import rotmat_from_quat
 from tests.occupancy.grids import CLASSES, random_grid
 

@@ -31,8 +31,8 @@ def grid(seed: int) -> OccupancyGrid:
     return OccupancyGrid(FRAME, labels, CLASSES, torch.ones(FRAME.shape, dtype=torch.bool))
 
 
-def ends(values: np.ndarray, occupied: np.ndarray, nothing: int) -> tuple[np.ndarray, np.ndarray]:
-    """Value and exit distance for each ray, by the slabs of all voxels."""
+def ends(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flat index of the first occupied voxel, or -1, and exit distance for each ray, by the slabs of all voxels."""
     corners = np.stack(np.indices(FRAME.shape), -1).reshape(-1, 3) + np.array(FRAME.origin)
     found, lengths = [], []
     for origin in ORIGINS.numpy().astype(np.float64):
@@ -44,7 +44,7 @@ def ends(values: np.ndarray, occupied: np.ndarray, nothing: int) -> tuple[np.nda
             crossed = far > near
             hits = np.flatnonzero(crossed & occupied.reshape(-1))
             first = hits[near[hits].argmin()] if len(hits) else -1
-            found.append(values.reshape(-1)[first] if len(hits) else nothing)
+            found.append(first)
             lengths.append(far[first] if len(hits) else far[crossed].max())
     return np.array(found), np.array(lengths)
 
@@ -54,8 +54,10 @@ def cast_by_hand() -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     out = {}
     for seed in (0, 1):
         labels = grid(seed).labels.numpy().astype(int)
-        one, length = ends(labels, labels != 3, 3)
-        out[seed] = (one, length, ends(instances(seed).numpy().astype(int), labels != 3, 0)[0])
+        index, length = ends(labels != 3)
+        one = np.where(index >= 0, labels.reshape(-1)[index], 3)
+        own = np.where(index >= 0, instances(seed).numpy().astype(int).reshape(-1)[index], 0)
+        out[seed] = (one, length, own)
     return out
 
 

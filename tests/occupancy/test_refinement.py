@@ -7,11 +7,11 @@ from splatsim import Cameras
 from splatsim.grids import OccupancyGrid, VoxelFrame
 from splatsim.occupancy.dense_maps import render_maps, trace_maps
 from splatsim.occupancy.fusion import fuse, select_views, visible_voxels
-from splatsim.occupancy.gaussianize import gaussianize
 from splatsim.occupancy.logits import LogitGrid, logits_of
 from splatsim.occupancy.metrics import depth_errors, image_confusion, voxel_confusion
 from splatsim.occupancy.refinement import RefineOptions, refine
 from splatsim.occupancy.targets import Targets, targets_of_grid
+from splatsim.occupancy.voxel_shapes import gaussianize
 from tests.occupancy.grids import CLASSES
 from tests.occupancy.test_dense_maps import room, views
 

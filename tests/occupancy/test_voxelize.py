@@ -5,9 +5,9 @@ import torch
 
 from splatsim import Gaussians
 from splatsim.grids import VoxelFrame
-from splatsim.occupancy import voxelize as module
-from splatsim.occupancy.gaussianize import VoxelShape, gaussianize
-from splatsim.occupancy.voxelize import voxelize
+from splatsim.occupancy import superposition as module
+from splatsim.occupancy.superposition import voxelize
+from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from splatsim.transforms import rotmat_from_quat
 from tests.conftest import random_gaussians
 from tests.occupancy.grids import CLASSES, random_grid
