@@ -1,9 +1,12 @@
 """Does a world made here equal the committed one? Meshes, maps and poses exactly, pictures within one step of 255.
 
-python scenes/compare.py scenes/apartment out/apartment
+    python scenes/compare.py scenes/apartment out/apartment
+
+With `--update` files that differ are copied over the committed ones.
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -11,6 +14,8 @@ import numpy as np
 
 EXACT = {".glb", ".json", ".npz", ".png", ".spz", ".ply"}
 PICTURES = {".mp4", ".jpg"}
+NOTES = {".toml", ".txt"}
+"""Follow from the others, and are copied with them."""
 
 
 def differences(committed, made):
@@ -29,6 +34,24 @@ def differences(committed, made):
     return found
 
 
+def update(committed, made):
+    """Copy what differs in any byte over the committed files, each under a temporary name first; gives their names."""
+    changed = []
+    for path in sorted(committed.rglob("*")):
+        other = made / path.relative_to(committed)
+        if (
+            path.suffix not in EXACT | PICTURES | NOTES
+            or not other.is_file()
+            or path.read_bytes() == other.read_bytes()
+        ):
+            continue
+        part = path.with_name(f".{path.name}.partial")
+        shutil.copyfile(other, part)
+        part.replace(path)
+        changed.append(str(path))
+    return changed
+
+
 def _pictures(path, other):
     frames = zip(iio.imiter(path), iio.imiter(other), strict=True)
     try:
@@ -43,10 +66,14 @@ def main():
     parser = argparse.ArgumentParser(description="Compares a world made here with the committed one.")
     parser.add_argument("committed", type=Path)
     parser.add_argument("made", type=Path)
+    parser.add_argument("--update", action="store_true", help="copy what differs over what is committed")
     options = parser.parse_args()
     for folder in (options.committed, options.made):
         if not folder.is_dir():
             raise SystemExit(f"{folder} is no folder; expected a world.")
+    if options.update:
+        print("\n".join(update(options.committed, options.made)))
+        return
     found = differences(options.committed, options.made)
     if found:
         raise SystemExit("\n".join(found))

@@ -43,7 +43,8 @@ def wallpaper(p):
     petals = 0.24 + 0.1 * np.cos(turn + 6 * wave) + 0.12 * own
     flower = np.clip((petals - first) * 14, 0, 1) * fade(p.footprint, p.scale * 0.3)
     heart = np.clip((0.09 - first) * 25, 0, 1) * fade(p.footprint, p.scale * 0.1)
-    stem = np.clip(1 - np.abs(fbm(p.u, p.v, p.seed + 2, p.scale.max() * 1.6, 2, p.footprint)) * 26, 0, 1)
+    winding = fbm(p.u / p.scale, p.v / p.scale, p.seed + 2, 1.6, 2, p.footprint / p.scale)
+    stem = np.clip(1 - np.abs(winding) * 26, 0, 1)
     vein = np.clip(1 - (second - first) * 12, 0, 1) * 0.25 * fade(p.footprint, p.scale * 0.2)
     color = mix(p.a, p.b * (0.75 + 0.6 * own)[:, None], np.clip(0.8 * flower + 0.55 * stem + vein, 0, 1))
     color = mix(color, p.b[:, [2, 0, 1]] * 1.2, heart)

@@ -25,6 +25,12 @@ def test_comparison_forgives_one_step_in_pictures_and_nothing_in_maps(tmp_path: 
     assert "differs" in compare.differences(tmp_path / "a", tmp_path / "c")[0]
     (tmp_path / "b" / "map.json").write_text("other")
     assert "expected the same bytes" in compare.differences(tmp_path / "a", tmp_path / "b")[0]
+    (tmp_path / "a" / "make.py").write_text("a script")
+    (tmp_path / "b" / "new.json").write_text("not committed")
+    changed = compare.update(tmp_path / "a", tmp_path / "b")
+    assert changed == [str(tmp_path / "a" / name) for name in ("map.json", "view.jpg")]
+    assert compare.differences(tmp_path / "a", tmp_path / "b") == []
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["make.py", "map.json", "view.jpg"]
 
 
 @pytest.mark.slow

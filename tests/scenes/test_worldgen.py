@@ -114,6 +114,16 @@ def test_patterns_are_finite_varied_and_filtered(pattern: str) -> None:
     assert np.array_equal(sharp, table.albedo(np.zeros(3000, int), uv, np.full(3000, 1e-4, np.float32)))
 
 
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_at_a_point_does_not_depend_on_what_else_is_in_view(pattern: str) -> None:
+    finishes = [Finish(pattern, (0.6, 0.4, 0.2), (0.2, 0.3, 0.4), scale, 5) for scale in (0.1, 0.25)]
+    table, uv = FinishTable(finishes, PATTERNS), np.random.default_rng(1).uniform(0, 2, (400, 2)).astype(np.float32)
+    which, footprint = np.arange(400) % 2, np.full(400, 1e-3, np.float32)
+    together = table.albedo(which, uv, footprint)
+    alone = table.albedo(which[::2], uv[::2], footprint[::2])
+    assert np.array_equal(together[::2], alone)
+
+
 def test_an_unknown_pattern_is_named() -> None:
     with pytest.raises(ValueError, match="the pattern 'velvet' is not known; expected one of brick"):
         FinishTable([Finish("velvet")], PATTERNS)
