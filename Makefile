@@ -9,10 +9,10 @@ INDEX := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 
 .PHONY: demo room test slow lint speed worlds clean
 
-# The built-in video of an apartment, from footage to a scene: about ten minutes on two cores. The camera was carried
+# The built-in video of an apartment, from footage to a scene: about six minutes on two cores. The camera was carried
 # at about 1.5 m, which gives the scene its metres.
 demo: $(VENV)/installed
-	$(BIN)/splatsim reconstruct scenes/apartment/apartment.mp4 --camera-height 1.5 --budget 5min \
+	$(BIN)/splatsim reconstruct scenes/apartment/apartment.mp4 --camera-height 1.5 --steps 4500 \
 		--out out/apartment --overwrite
 
 # A generated room, in seconds: nothing but the renderer.

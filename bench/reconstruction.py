@@ -87,7 +87,7 @@ def cases() -> dict[str, Case]:
         "fox, photos alone": Case(fox, ("--kind", "photos", "--budget", "60s"), judge_fox),
         "kitchen, 2 min": Case(kitchen, ("--budget", "118s"), judge_kitchen),
         "kitchen, whole": Case(kitchen, ("--budget", "5min"), judge_kitchen),
-        "apartment": Case(APARTMENT / "apartment.mp4", ("--budget", "6min", *height), judge_apartment),
+        "apartment": Case(APARTMENT / "apartment.mp4", ("--steps", "4500", *height), judge_apartment),
     }
 
 
