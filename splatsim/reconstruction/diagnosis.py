@@ -72,7 +72,10 @@ def diagnose(frames: FrameSet, report: PoseReport) -> Diagnosis:
     cause = _cause(frames, report, lost) or ("pure rotation" if degenerate else None)
     if degenerate:
         lost = ((frames.frames[0].time, frames.frames[-1].time),)
-        where = _where(frames, lost)
+        said, where = (
+            f"{report.registered} of {report.given} frames found a pose, but nothing tells how far things are",
+            "",
+        )
     return Diagnosis(False, 2, cause, lost, f"{said}{where}. {_why(frames, report, cause)}", _command(cause))
 
 

@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -161,6 +161,8 @@ class _Job:
 
     def _place(self, frames: FrameSet, posed: Posed, diagnosis: Diagnosis) -> Capture:
         """The posed pictures of the place that was asked for; says what else there is."""
+        command = (diagnosis.next_command or "").replace("INPUT", str(self.source.path))
+        diagnosis = replace(diagnosis, next_command=f"{command} --overwrite" if command else None)
         if not diagnosis.ok:
             write_failure(self.out, frames, posed.report, diagnosis)
             raise ReconstructionError(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from splatsim import Cameras
@@ -16,12 +17,10 @@ def test_the_path_runs_from_south_west_to_north_east(tmp_path: Path) -> None:
     capture = small_capture(tmp_path).replace(viewmats=cameras.viewmats)
     picture = path_from_above(capture, width=400)
     assert picture.shape[1] == 400
-    rows, columns = np.nonzero((picture == START).all(-1))
-    assert columns.mean() < 100
-    assert rows.mean() > picture.shape[0] / 2
-    rows, columns = np.nonzero((picture == END).all(-1))
-    assert columns.mean() > 300
-    assert rows.mean() < picture.shape[0] / 2
+    first, last = (np.argwhere((picture == color).all(-1)).mean(0) for color in (START, END))
+    assert last[1] - first[1] > 50  # east is to the right
+    assert first[0] - last[0] > 25  # north is up
+    assert (last[1] - first[1]) / (first[0] - last[0]) == pytest.approx(2, rel=0.1)  # 8 m east, 4 m north
 
 
 def test_cameras_on_one_spot_can_be_drawn(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_what_a_kill_leaves_is_gone_on_with(tmp_path: Path) -> None:
     assert not (tmp_path / "fit").exists()
     calls: list[list[str]] = []
     stages.run(tmp_path, "fit", {"steps": 10}, count_calls(calls))
-    assert calls == [["checkpoint", "stage.json"]]
+    assert calls == [["checkpoint", "seconds.json", "stage.json"]]
 
 
 def test_what_a_kill_leaves_is_dropped_for_other_settings(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from splatsim.reconstruction.footage.sources import open_source
 from splatsim.reconstruction.frameset import FrameSet
 from tests.reconstruction.films import ffmpeg, panning, relief, slide, texture, video
 
-APARTMENT = Path(__file__).parents[2] / "scenes" / "apartment" / "apartment.mp4"
+APARTMENT = Path(__file__).parents[3] / "scenes" / "apartment" / "apartment.mp4"
 CONFIG = FrameConfig(frames=20)
 
 
