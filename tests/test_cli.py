@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from splatsim import Cameras, cli, video
+from splatsim.cli.render import FlyThrough
 from splatsim.errors import FormatError, SplatsimError
 from splatsim.formats import is_antialiased, save_gaussians
 from splatsim.scene import Scene
@@ -226,7 +227,7 @@ def test_a_file_that_is_not_json(scene: Path, tmp_path: Path, capsys: pytest.Cap
 def test_numbers_out_of_range_are_refused() -> None:
     for wrong in ({"fps": 0.0}, {"seconds": -1.0}, {"background": (0.0, 0.0, 2.0)}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            cli.FlyThrough(**wrong)  # type: ignore[arg-type]
+            FlyThrough(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_failed_video_leaves_nothing_behind(tmp_path: Path) -> None:
