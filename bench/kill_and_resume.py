@@ -54,7 +54,7 @@ def main() -> None:
     while done < options.kills:
         process = subprocess.Popen(command(options.footage, killed, options.steps), stderr=subprocess.DEVNULL)
         try:
-            process.wait(timeout=generator.uniform(0.02, 0.4) * length)
+            process.wait(timeout=generator.uniform(0.05, 1.0) * length)
             shutil.rmtree(killed / "work" / "fit", ignore_errors=True)  # finished: fit again, to be killed again
             continue
         except subprocess.TimeoutExpired:
