@@ -1,5 +1,6 @@
 """From footage to a scene folder: what it holds, how it goes on after a stop, and what it refuses."""
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -222,3 +223,30 @@ def test_damaged_work_is_named(footage: Path, tmp_path: Path) -> None:
     stored.write_bytes(stored.read_bytes()[:100])
     with pytest.raises(FormatError, match=r"capture\.npz"):
         reconstruct(footage / "transforms.json", config(3), out=out, resume=True)
+
+
+def test_a_full_disk_is_said_and_loses_nothing(
+    footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "scene"
+    reconstruct(footage / "transforms.json", config(3), out=out)
+
+    def full(path: Path, gaussians: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(results, "save_gaussians", full)
+    arguments = ["reconstruct", str(footage / "transforms.json"), "--out", str(out), "--overwrite", "--steps", "4"]
+    assert cli.main([*arguments, "--max-size", "120", "--max-gaussians", "300"]) == 2
+    said = capsys.readouterr().err
+    assert "gaussians.spz: No space left on device" in said
+    assert Scene.load(out).provenance["fit"]["steps"] == 3
+
+
+def test_a_folder_that_cannot_be_made_is_said(
+    footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("precious")
+    out = tmp_path / "file" / "scene"
+    assert cli.main(["reconstruct", str(footage / "transforms.json"), "--out", str(out)]) == 2
+    assert str(tmp_path / "file") in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "precious"
