@@ -22,6 +22,7 @@ from label_truth import TracedLabels, TrueLabels, wrong_pixels, wrong_segments
 
 from splatsim.cameras import Cameras
 from splatsim.reconstruction import Capture
+from splatsim.reconstruction.evaluate import umeyama
 from splatsim.reconstruction.semantics import lift_labels
 from splatsim.scene import Scene
 from splatsim.semantics import label_colors, render_labels
@@ -36,16 +37,6 @@ def world_views(path: Path, width: int) -> tuple[np.ndarray, np.ndarray, int, in
     scale = width / facts["width"]
     K = np.array(facts["K"]) * [[scale], [scale], [1]]
     return np.array(facts["world_from_cam"]), K, width, round(facts["height"] * scale), facts.get("fps", 1.0)
-
-
-def similarity(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale, rotation and translation that move points `theirs` onto `ours` (Umeyama 1991)."""
-    a, b = ours - ours.mean(0), theirs - theirs.mean(0)
-    u, s, vt = np.linalg.svd(a.T @ b)
-    sign = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ sign @ vt
-    scale = float((s * sign.diagonal()).sum() / (b**2).sum())
-    return scale, rotation, ours.mean(0) - scale * rotation @ theirs.mean(0)
 
 
 def moved(poses: np.ndarray, scale: float, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
@@ -103,10 +94,11 @@ def main() -> int:
     if options.capture:
         capture = Capture.load(options.capture)
         frames = (capture.times.numpy() * fps).round().astype(int)
-        given = capture.viewmats.double().inverse().numpy()
+        assert scene.cameras is not None
+        given = scene.cameras.world_from_cam.double().numpy()  # in the frame of the scene, as the fit left them
     else:
         frames, given = np.arange(len(poses)), poses
-    ours_from_world = similarity(given[:, :3, 3], poses[frames][:, :3, 3])
+    ours_from_world = umeyama(poses[frames][:, :3, 3], given[:, :3, 3])
     frames, given = frames[:: options.every], given[:: options.every]
     traced = [truth.trace(poses[frame], K, width, height) for frame in frames]
     train = cameras_of(given, K, width, height)

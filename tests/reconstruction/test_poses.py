@@ -1,6 +1,5 @@
 """Poses from pictures alone, against the exact poses of a room that was traced ray by ray."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from splatsim.reconstruction.diagnosis import diagnose
 from splatsim.reconstruction.evaluate import position_error
 from splatsim.reconstruction.frameset import Frame, FrameSet
 from splatsim.reconstruction.poses import PoseConfig, Posed, PoseReport, _estimate, estimate_poses
+from splatsim.reconstruction.poses._database import keypoint_counts
 from splatsim.transforms import apply, invert
 from tests.reconstruction import rooms
 
@@ -73,7 +73,10 @@ def test_a_second_call_takes_what_is_there(
 def test_what_was_interrupted_ends_in_the_same_poses(
     walked: tuple[FrameSet, Path, Posed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mapping is interrupted; the second call finds features and matches done, and comes to the same bits."""
+    """The mapping is interrupted; the second call finds features and matches done, and comes to the same poses.
+
+    Not to the same bits: the sums of COLMAP's adjustment depend on the order in which its threads finish.
+    """
     frames, _, posed = walked
 
     def interrupted(*_: object, **__: object) -> None:
@@ -85,12 +88,11 @@ def test_what_was_interrupted_ends_in_the_same_poses(
             estimate_poses(frames, tmp_path, CONFIG)
     assert not (tmp_path / "poses.json").exists()
     assert not (tmp_path / "models").exists()
-    start = time.perf_counter()
-    resumed = estimate_poses(frames, tmp_path, CONFIG)
-    spent = time.perf_counter() - start
-    assert resumed.report.seconds["features"] + resumed.report.seconds["matching"] < 0.5 * spent
-    for name, tensor in posed.captures[0].tensors().items():
-        assert (getattr(resumed.captures[0], name) == tensor).all(), name
+    names = [frame.name for frame in frames.frames]
+    assert keypoint_counts(tmp_path / "database.db", names).min() > 0
+    resumed = estimate_poses(frames, tmp_path, CONFIG).captures[0]
+    assert resumed.names == posed.captures[0].names
+    assert position_error(centres(resumed), centres(posed.captures[0])).share < 1e-3
 
 
 def test_two_places_give_two_models(tmp_path: Path) -> None:
