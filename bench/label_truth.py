@@ -69,7 +69,7 @@ def _accessor(document: dict[str, Any], body: bytes, number: int) -> np.ndarray:
     view = document["bufferViews"][accessor["bufferView"]]
     kind = INDEX_TYPES.get(accessor["componentType"], "<f4")
     count = accessor["count"] * (3 if accessor["type"] == "VEC3" else 1)
-    return np.frombuffer(body, kind, count, view["byteOffset"])
+    return np.frombuffer(body, kind, count, view["byteOffset"] + accessor.get("byteOffset", 0))
 
 
 def wrong_pixels(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
