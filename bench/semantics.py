@@ -75,6 +75,14 @@ def spoiled(kind: str, traced: list[TracedLabels], count: int, seed: int) -> lis
     return [torch.from_numpy(image) for image in images]
 
 
+def write_pictures(folder: Path, kind: str, images: list[np.ndarray], expected: list[np.ndarray], count: int) -> None:
+    """Every eighth view: rendered labels on the left, true ones on the right."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(0, len(images), 8):
+        both = np.concatenate([label_colors(images[i], count), label_colors(expected[i], count)], axis=1)
+        iio.imwrite(folder / f"{kind.replace(' ', '_').replace('%', 'percent')}_{i:02d}.png", both)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scene", type=Path, nargs="?", default=HERE.parent / "scenes" / "apartment")
@@ -135,10 +143,7 @@ def main() -> int:
             flush=True,
         )
         if options.pictures:
-            options.pictures.mkdir(parents=True, exist_ok=True)
-            for i in range(0, len(images), 8):
-                both = np.concatenate([label_colors(images[i], count), label_colors(expected[i], count)], axis=1)
-                iio.imwrite(options.pictures / f"{kind.replace(' ', '_').replace('%', 'percent')}_{i:02d}.png", both)
+            write_pictures(options.pictures, kind, images, expected, count)
     print("\n| class | " + " | ".join(results) + " |\n|---|" + "---:|" * len(results))
     for index, name in enumerate(names):
         cells = [100 * float(values[index]) for values in results.values()]
