@@ -71,6 +71,11 @@ class Capture(TensorDataclass):
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def filmed(self) -> bool:
+        """Whether the pictures are frames of a video: the times of photos are their numbers, whole."""
+        return not torch.equal(self.times, self.times.round())
+
     def camera(self, index: int) -> Cameras:
         """The camera of one picture."""
         width, height = self.sizes[index]

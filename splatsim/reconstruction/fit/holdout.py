@@ -27,9 +27,15 @@ class ViewMetrics:
     """Mean structural similarity after the same."""
 
 
-def split(count: int, every: int) -> tuple[list[int], list[int]]:
-    """Pictures that are fitted and pictures that are held out: every `every`-th from the first on, none for 0."""
-    held_out = [i for i in range(count) if every > 0 and i % every == 0]
+def split(count: int, every: int, *, filmed: bool = False) -> tuple[list[int], list[int]]:
+    """Pictures that are fitted and pictures that are held out: every `every`-th, none for 0.
+
+    Of photos the first is held out, as is the custom in the field. Of a video the middle of each run is: every held-out
+    frame then has fitted ones before and after it, between which its exposure is interpolated, and what only the first
+    moments show is not lost to the scene.
+    """
+    first = every // 2 if filmed else 0
+    held_out = [i for i in range(count) if every > 0 and i % every == first]
     return [i for i in range(count) if i not in set(held_out)], held_out
 
 

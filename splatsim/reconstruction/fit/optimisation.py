@@ -41,7 +41,7 @@ class Optimisation:
 
     def __init__(self, capture: Capture, pictures: Pictures, config: FitConfig, recipe: Recipe, steps: int) -> None:
         self.capture, self.pictures, self.config, self.recipe, self.steps = capture, pictures, config, recipe, steps
-        self.train, self.held_out = split(len(capture), config.holdout)
+        self.train, self.held_out = split(len(capture), config.holdout, filmed=capture.filmed)
         if not self.train or not len(capture.points):
             raise ReconstructionError(
                 f"{capture.folder} has {len(self.train)} pictures to fit and {len(capture.points)} points; "

@@ -13,6 +13,12 @@ def test_every_nth_is_held_out_and_none_for_zero() -> None:
     assert split(3, 0) == ([0, 1, 2], [])
 
 
+def test_held_out_frames_of_a_video_lie_between_fitted_ones() -> None:
+    train, held_out = split(13, 4, filmed=True)
+    assert held_out == [2, 6, 10]
+    assert all(train[0] < frame < train[-1] for frame in held_out)
+
+
 def test_alignment_undoes_an_affine_change_of_colours() -> None:
     generator = torch.Generator().manual_seed(0)
     target = torch.rand(20, 30, 3, generator=generator)
