@@ -10,6 +10,7 @@ import torch
 
 from splatsim import Cameras, Gaussians, fitting, load_gaussians, render, save_gaussians
 from tests.conftest import cameras_around, random_gaussians
+from tests.reconstruction import wrong_footage
 
 SENTENCES = Path(__file__).with_name("errors.txt")
 
@@ -56,14 +57,13 @@ def cases(folder: Path) -> dict[str, Callable[[], object]]:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="some sentences name the devices of the machine")
 def test_sentences(tmp_path: Path) -> None:
     lines = []
-    for name, run in cases(tmp_path).items():
+    for name, run in (cases(tmp_path) | wrong_footage.cases(tmp_path)).items():
         try:
-            run()
+            text = run()
         except Exception as error:  # noqa: BLE001 - the type is part of what is compared
-            text = str(error).replace(str(tmp_path), "…").replace(os.sep, "/")
-            lines.append(f"[{name}]\n{type(error).__name__}: {text}\n")
-        else:
-            lines.append(f"[{name}]\nno error\n")
+            text = f"{type(error).__name__}: {error}"
+        text = text if isinstance(text, str) else "no error"
+        lines.append(f"[{name}]\n{text.replace(str(tmp_path), '…').replace(os.sep, '/')}\n")
     found = "\n".join(lines)
     if os.environ.get("SPLATSIM_WRITE_ERRORS"):
         SENTENCES.write_text(found, encoding="utf-8")

@@ -1,9 +1,7 @@
 """Align: z up, the floor at z = 0, walls along the axes, and metres where a source of scale was given."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal
 
 import numpy as np
@@ -13,8 +11,8 @@ from torch import Tensor
 
 from splatsim.errors import ReconstructionError
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.evaluate import umeyama
 from splatsim.reconstruction.frameset import FrameSet
+from splatsim.reconstruction.metres import scale_from_distance, scale_from_gps
 from splatsim.reconstruction.planes import (
     find_floor,
     flat_normals,
@@ -23,12 +21,8 @@ from splatsim.reconstruction.planes import (
     up_of_cameras,
     wall_yaw,
 )
-from splatsim.reconstruction.poses import without_spaces
 
 ScaleSource = Literal["camera height", "known distance", "scale", "gps", "input", "arbitrary"]
-EARTH_RADIUS = 6_371_008.8
-GPS_NOISE = 5.0
-"""Metres, of a phone under open sky, per picture."""
 BUILT_SHARE = 0.35
 """Share of level or upright planes from which a scene counts as built by people."""
 VIEW_DISTANCE = 3.0
@@ -238,66 +232,12 @@ def _scale(
             )
         return config.camera_height / height, "camera height"
     if config.known_distance is not None:
-        return _from_distance(config.known_distance, capture.names, centres), "known distance"
+        return scale_from_distance(config.known_distance, capture.names, centres), "known distance"
     if config.input_units:
         return 1.0, "input"
     if config.gps and frames is not None:
-        scale = _from_gps(capture, frames, centres, notes)
+        scale = scale_from_gps(capture, frames, centres, notes)
         if scale is not None:
             return scale, "gps"
     notes.append("no source of scale was given: lengths are not metres")
     return (VIEW_DISTANCE / _view_distance(points, centres) if len(points) else 1.0), "arbitrary"
-
-
-def _from_distance(known: tuple[str, str, float], names: Sequence[str], centres: Float[np.ndarray, "c 3"]) -> float:
-    stems = [_stem(name) for name in names]
-    places = []
-    for name in known[:2]:
-        if name in names:
-            places.append(names.index(name))
-        elif _stem(name) in stems:
-            places.append(stems.index(_stem(name)))
-        else:
-            raise ReconstructionError(
-                f'--known-distance names the frame "{name}", which has no pose; expected one of '
-                f"{names[0]} … {names[-1]}."
-            )
-    found = float(np.linalg.norm(centres[places[0]] - centres[places[1]]))
-    extent = float(np.linalg.norm(np.ptp(centres, axis=0)))
-    if found < 0.02 * extent:
-        raise ReconstructionError(
-            f"--known-distance: {known[0]} and {known[1]} were taken from nearly the same place ({found / extent:.1%} "
-            "of the extent of the walk), so their distance says nothing of the scale; name two frames further apart."
-        )
-    return known[2] / found
-
-
-def _stem(name: str) -> str:
-    """What the names of a frame and of its picture in a Capture have in common."""
-    return PurePath(without_spaces(name)).stem
-
-
-def _from_gps(capture: Capture, frames: FrameSet, centres: Float[np.ndarray, "c 3"], notes: list[str]) -> float | None:
-    """Scale of the similarity that fits horizontal positions, refused where the noise could explain them."""
-    by_stem = {_stem(frame.name): frame.gps for frame in frames.frames if frame.gps is not None}
-    rows = [k for k, name in enumerate(capture.names) if _stem(name) in by_stem]
-    if len(rows) < 4:
-        return None
-    gps = np.radians([by_stem[_stem(capture.names[k])][:2] for k in rows])
-    middle = gps.mean(0)
-    east = (gps[:, 1] - middle[1]) * np.cos(middle[0]) * EARTH_RADIUS
-    north = (gps[:, 0] - middle[0]) * EARTH_RADIUS
-    there = np.stack([east, north], axis=1)
-    here = centres[rows, :2]
-    spread = float(np.sqrt((there**2).sum(1).mean()))
-    scale, rotation, shift = umeyama(here, there)
-    residual = float(np.sqrt(((scale * here @ rotation.T + shift - there) ** 2).sum(1).mean()))
-    # Errors of single positions average out over the pictures; what is common to them moves all and hurts no scale.
-    if spread < 3 * GPS_NOISE or residual > 0.2 * spread:
-        notes.append(
-            f"GPS positions were not used for the scale: they spread by {spread:.1f} m and miss the poses by "
-            f"{residual:.1f} m (expected at least {3 * GPS_NOISE:.0f} m, and a fifth of the spread)"
-        )
-        return None
-    notes.append(f"scale from {len(rows)} GPS positions: spread {spread:.1f} m, residual {residual:.1f} m")
-    return scale

@@ -30,6 +30,8 @@ from splatsim.semantics import Semantics
 
 WORK = "work"
 """Folder below the scene's in which the stages lie; it may be deleted when the scene is finished."""
+NAMED = 3
+"""Files that are left out of the footage and named in a warning; of more, their number."""
 
 logger = logging.getLogger("splatsim")
 
@@ -138,7 +140,9 @@ class _Job:
             shutil.rmtree(folder / "chosen", ignore_errors=True)
             select_frames(self.source, folder / "chosen", self.config.frames, masks=self.config.masks)
 
-        return FrameSet.load(self._stage("frames", make, "frames") / "chosen")
+        frames = FrameSet.load(self._stage("frames", make, "frames") / "chosen")
+        _say_unreadable(frames)
+        return frames
 
     def _poses(self, frames: FrameSet) -> Posed:
         def make(folder: Path) -> None:
@@ -236,9 +240,21 @@ class _Job:
 
 def _say_missing(found: Imported, path: Path) -> None:
     if found.missing:
-        count, first = len(found.missing), ", ".join(found.missing[:3])
+        count, first = (
+            len(found.missing),
+            ", ".join(found.missing[:NAMED]) + (", …" if len(found.missing) > NAMED else ""),
+        )
         listed = count + len(found.capture)
-        logger.warning("%d of %d pictures of %s do not exist and are left out: %s, …", count, listed, path, first)
+        logger.warning("%d of %d pictures of %s do not exist; they are left out: %s", count, listed, path, first)
+
+
+def _say_unreadable(frames: FrameSet) -> None:
+    """Files, or the end of a video, that are left out because they are damaged."""
+    details = [finding.detail for finding in frames.findings if finding.cause == "unreadable"]
+    for detail in details[:NAMED]:
+        logger.warning("left out: %s", detail)
+    if len(details) > NAMED:
+        logger.warning("left out: %d more that cannot be read; the report lists them", len(details) - NAMED)
 
 
 def _check_folder(out: Path, resume: bool, overwrite: bool) -> None:

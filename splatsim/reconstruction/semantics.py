@@ -1,8 +1,7 @@
-"""Semantics from label images: votes by blending weight, wrong segments outvoted, neighbours smoothed; no training."""
+"""Semantics from label images: votes by blending weight, shared out anew, wrong segments outvoted; no training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,29 +9,22 @@ from jaxtyping import Float, Int, UInt8
 from scipy import ndimage
 from scipy.spatial import KDTree
 from torch import Tensor
-from tqdm import tqdm
 
 from splatsim.cameras import Cameras
 from splatsim.gaussians import Gaussians
 from splatsim.reconstruction.capture import Capture
+from splatsim.reconstruction.label_views import LabelImage, LabelSource, Views
 from splatsim.rendering import Backend, lift, render
 from splatsim.semantics import UNLABELLED, Semantics
 from splatsim.spherical_harmonics import C0
 from splatsim.tensors import TensorDataclass
 
-LabelImage = UInt8[Tensor, "h w"]
-
-
-@runtime_checkable
-class LabelSource(Protocol):
-    """A label image for each view, or None: a list, or what `read_labels` gives."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> LabelImage | None: ...
-
-
 ONE_VIEW = 1.0
 """Pixels at which the vote of one view has half of the weight that it can have at most."""
+ROUNDS = 2
+"""How often the votes are shared out anew before segments are judged by them; more changes little."""
+STRAY = 0.02
+"""Of the probability of a pixel's label, what is put down to none of the Gaussians behind the pixel."""
 DOUBT = 0.1
 """Evidence that a segment brings along itself, of what the other views could have on it."""
 DENIED, AGREED = 0.2, 0.5
@@ -78,8 +70,9 @@ def lift_labels(
 ) -> Semantics:
     """The class of every Gaussian from a label image for each view, without training (Marrie et al., "LUDVIG", 2025).
 
-    A Gaussian's probabilities are the labels of the pixels it was blended into, weighted by its share in them. Of the
-    segments of an image those count less that the other views deny. Then neighbours of like colour are smoothed.
+    A Gaussian's probabilities are the labels of the pixels it was blended into, weighted by its share in them. Then
+    each pixel shares its vote out anew, to those Gaussians behind it that its label fits, and in the end those segments
+    count less that the other views deny. Neighbours of like colour are smoothed.
 
     Args:
         labels: Index into the class names for each pixel, 255 for none; None for a view without labels.
@@ -90,8 +83,10 @@ def lift_labels(
         TypeError, BackendUnavailable, ResourceError: as in `render`.
     """
     seen = Views(views, labels, len(class_names))
-    first = vote(gaussians, seen, len(class_names), antialiased=antialiased, backend=backend)
-    votes = vote_again(gaussians, seen, first, antialiased=antialiased, backend=backend)
+    votes = earlier = vote(gaussians, seen, len(class_names), antialiased=antialiased, backend=backend)
+    for _ in range(ROUNDS):
+        votes, earlier = vote_again(gaussians, seen, votes, antialiased=antialiased, backend=backend), votes
+    votes = vote_again(gaussians, seen, votes, judged_by=earlier, antialiased=antialiased, backend=backend)
     probabilities = smooth(gaussians, votes)
     return Semantics(
         probabilities.argmax(dim=1).to(torch.uint8).cpu(), tuple(class_names), probabilities.cpu(), votes.weights.cpu()
@@ -100,7 +95,7 @@ def lift_labels(
 
 def vote(
     gaussians: Gaussians,
-    views: "Views",
+    views: Views,
     classes: int,
     *,
     most: float | None = ONE_VIEW,
@@ -122,38 +117,78 @@ def vote(
 
 def vote_again(
     gaussians: Gaussians,
-    views: "Views",
-    first: Votes,
+    views: Views,
+    before: Votes,
     *,
+    judged_by: Votes | None = None,
     antialiased: bool = False,
     backend: Backend = "auto",
 ) -> Votes:
-    """The votes once more, each segment of each image weighed by how far the other views agree with it.
+    """The votes shared out anew: a pixel's goes to the Gaussians behind it by blending weight times how well they fit.
 
-    This is one step of expectation maximisation with a reliability for each segment (after Dawid & Skene 1979).
+    A Gaussian on the border of two things takes part in pixels of both. So it ends with the one that it shows best, and
+    leaves the other to those that show nothing else. This is a step of expectation maximisation for a mixture in each
+    pixel (Dempster et al. 1977), in the last of which each segment of an image has a reliability (after Dawid & Skene
+    1979): how far the other views agree with it.
 
     Args:
-        first: What `vote` gave for the same views.
+        before: What `vote` or this function gave for the same views.
+        judged_by: What this function got, without this argument, to give `before`: with it each segment is weighed.
 
     Raises:
         TypeError, ValueError, BackendUnavailable, ResourceError: as in `lift_labels`.
     """
-    votes = Votes.none(gaussians, first.sums.shape[1])
-    options = {"antialiased": antialiased, "backend": backend}
-    for camera, labels in views.each("labels against the other views"):
+    votes, see = Votes.none(gaussians, before.sums.shape[1]), _See(gaussians, antialiased, backend)
+    for camera, labels in views.each("labels against all views"):
         present, onehot = _onehot(labels)
         onehot = onehot.to(gaussians.means)
-        own = _capped(lift(gaussians, camera, onehot[None], **options), ONE_VIEW)  # type: ignore[arg-type]
-        others = (first.sums[:, present] - own).clamp_min(0)
-        known = (first.weights - own.sum(dim=1)).clamp_min(0)[:, None]
+        fit = before.probabilities[:, present]
+        if judged_by is None:
+            votes.sums[:, present] += see.shared(camera, onehot, fit)
+            continue
+        own = see.shared(camera, onehot, judged_by.probabilities[:, present])
+        others = (before.sums[:, present] - own).clamp_min(0)
+        known = (before.weights - own.sum(dim=1)).clamp_min(0)[:, None]
         # Probabilities times how much is known, known / (known + ONE_VIEW): what nobody else saw denies nothing.
-        features = torch.cat([others, known], dim=1) / (known + ONE_VIEW)
-        with torch.no_grad():
-            seen = render(gaussians.replace(features=features), camera, depths=False, **options)  # type: ignore[call-overload]
-        agreed = (seen.features[0, ..., :-1] * onehot).sum(-1)
-        trust = _trust(labels, agreed.cpu(), seen.features[0, ..., -1].cpu()).to(onehot)
-        votes.sums[:, present] += lift(gaussians, camera, (onehot * trust[..., None])[None], **options)  # type: ignore[arg-type]
+        seen = see.features(camera, torch.cat([others, known], dim=1) / (known + ONE_VIEW))
+        trust = _trust(labels, (seen[..., :-1] * onehot).sum(-1).cpu(), seen[..., -1].cpu()).to(onehot)
+        votes.sums[:, present] += see.shared(camera, onehot, fit, trust)
     return votes
+
+
+class _See:
+    """What cameras see of Gaussians, and who is behind their pixels."""
+
+    def __init__(self, gaussians: Gaussians, antialiased: bool, backend: Backend) -> None:
+        self.gaussians = gaussians.replace(sh=gaussians.sh[:, :1], features=None)
+        self.antialiased, self.backend = antialiased, backend
+
+    def features(self, camera: Cameras, features: Float[Tensor, "n f"]) -> Float[Tensor, "h w f"]:
+        """Features, composited."""
+        features = features.contiguous()
+        with torch.no_grad():
+            seen = render(
+                self.gaussians,
+                camera,
+                features=features,
+                antialiased=self.antialiased,
+                depths=False,
+                backend=self.backend,
+            )
+        assert seen.features is not None
+        return seen.features[0]
+
+    def shared(
+        self,
+        camera: Cameras,
+        onehot: Float[Tensor, "h w p"],
+        fit: Float[Tensor, "n p"],
+        trust: Float[Tensor, "h w"] | float = 1.0,
+    ) -> Float[Tensor, "n p"]:
+        """The vote of each pixel, shared among the Gaussians behind it by how well its label fits them."""
+        agreed = (self.features(camera, fit) * onehot).sum(-1)
+        shares = onehot * (trust / (agreed + STRAY))[..., None]
+        return fit * lift(self.gaussians, camera, shares[None], antialiased=self.antialiased, backend=self.backend)
 
 
 def smooth(gaussians: Gaussians, votes: Votes, neighbours: int = NEIGHBOURS) -> Float[Tensor, "n k"]:
@@ -227,49 +262,3 @@ def _segments(labels: UInt8[np.ndarray, "h w"]) -> tuple[Int[np.ndarray, "h w"],
         segments = np.where(patches > 0, patches + (count - 1), segments)
         count += many
     return segments, count
-
-
-class Views:
-    """Cameras and their label images, one after the other, held against each other before the first is used.
-
-    Raises:
-        ValueError: there is not one label image for each view.
-    """
-
-    def __init__(
-        self,
-        cameras: Cameras | Sequence[Cameras] | Capture,
-        labels: LabelSource,
-        classes: int,
-    ) -> None:
-        if len(cameras) != len(labels):
-            raise ValueError(f"there are {len(cameras)} views and {len(labels)} label images; expected one for each.")
-        self.cameras, self.labels, self.classes = cameras, labels, classes
-
-    def each(self, title: str) -> Iterator[tuple[Cameras, LabelImage]]:
-        """All that have labels, with a bar."""
-        for index in tqdm(range(len(self.labels)), desc=title, unit="view", disable=None, leave=False):
-            labels = self.labels[index]
-            if labels is None:
-                continue
-            camera = self._camera(index)
-            if labels.shape != (camera.height, camera.width):
-                raise ValueError(
-                    f"label image {index} has shape {list(labels.shape)}; expected {[camera.height, camera.width]}."
-                )
-            wrong = (labels >= self.classes) & (labels != UNLABELLED)
-            if bool(wrong.any()):
-                raise ValueError(
-                    f"label image {index} holds {int(labels[wrong][0])}; expected less than {self.classes}, or 255."
-                )
-            if not bool((labels == UNLABELLED).all()):
-                yield camera, self._masked(index, labels)
-
-    def _camera(self, index: int) -> Cameras:
-        if isinstance(self.cameras, Capture):
-            return self.cameras.camera(index)
-        return self.cameras[index]
-
-    def _masked(self, index: int, labels: LabelImage) -> LabelImage:
-        mask = self.cameras.mask(index) if isinstance(self.cameras, Capture) else None
-        return labels if mask is None else torch.where(torch.from_numpy(mask) != 0, labels, UNLABELLED)

@@ -10,8 +10,9 @@ import torch
 
 from splatsim.errors import ReconstructionError
 from splatsim.reconstruction import Capture
-from splatsim.reconstruction.align import EARTH_RADIUS, AlignConfig, Alignment, align
+from splatsim.reconstruction.align import AlignConfig, Alignment, align
 from splatsim.reconstruction.frameset import Frame, FrameSet
+from splatsim.reconstruction.metres import EARTH_RADIUS
 from splatsim.transforms import apply, invert, rotmat_from_quat
 from tests.reconstruction.rooms import look
 

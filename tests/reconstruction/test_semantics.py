@@ -1,5 +1,8 @@
 """Labels lifted into Gaussians, held against rays on a floor whose stripes are known."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,8 @@ from torch import Tensor
 
 from splatsim.cameras import Cameras
 from splatsim.gaussians import Gaussians
-from splatsim.reconstruction.semantics import Views, Votes, lift_labels, smooth, vote, vote_again
+from splatsim.reconstruction.label_views import Views
+from splatsim.reconstruction.semantics import Votes, lift_labels, smooth, vote, vote_again
 from splatsim.semantics import UNLABELLED, Semantics, render_labels
 from splatsim.transforms import apply, invert
 
@@ -32,6 +36,11 @@ def stripe(x: Tensor) -> Tensor:
     return ((x + 2) * STRIPES / 4).floor().clamp(0, STRIPES - 1).to(torch.uint8)
 
 
+def on_tape(x: Tensor) -> Tensor:
+    """1 on a tape of 6 cm along y."""
+    return ((x - 0.5).abs() < 0.03).byte()
+
+
 def ring(count: int, turn: float = 0.0) -> Cameras:
     angles = torch.linspace(0, 2 * torch.pi, count + 1)[:-1] + turn
     eyes = torch.stack([1.5 * angles.cos(), 1.5 * angles.sin(), torch.full_like(angles, 2.0)], dim=-1)
@@ -39,7 +48,7 @@ def ring(count: int, turn: float = 0.0) -> Cameras:
     return Cameras.look_at(eyes, targets, fov_deg=70, width=60, height=44)
 
 
-def true_labels(cameras: Cameras) -> list[Tensor]:
+def true_labels(cameras: Cameras, kind: Callable[[Tensor], Tensor] = stripe) -> list[Tensor]:
     """What rays through the pixels meet on the floor."""
     images = []
     for index in range(len(cameras)):
@@ -52,7 +61,7 @@ def true_labels(cameras: Cameras) -> list[Tensor]:
         rays = ends - eye
         hits = eye - rays * (eye[2] / rays[:, 2:])
         inside = (hits[:, :2].abs().amax(dim=1) < 2) & (rays[:, 2] < 0)
-        images.append(torch.where(inside, stripe(hits[:, 0]), UNLABELLED).reshape(44, 60).to(torch.uint8))
+        images.append(torch.where(inside, kind(hits[:, 0]), UNLABELLED).reshape(44, 60).to(torch.uint8))
     return images
 
 
@@ -107,10 +116,33 @@ def test_a_denied_segment_loses_its_say() -> None:
     labels[2] = torch.where(labels[2] == UNLABELLED, UNLABELLED, torch.tensor(3, dtype=torch.uint8))
     views = Views(cameras, labels, 5)
     first = vote(gaussians, views, 5)
-    again = vote_again(gaussians, views, first)
+    shared = vote_again(gaussians, views, first)
+    again = vote_again(gaussians, views, shared, judged_by=first)
     wrong = (stripe(gaussians.means[:, 0]) != 3) & (first.weights > 0.5)
     assert float(first.probabilities[wrong, 3].mean()) > 0.1
     assert float(again.probabilities[wrong, 3].mean()) < float(first.probabilities[wrong, 3].mean()) / 2
+
+
+def test_a_thin_thing_is_not_lost_to_what_lies_behind_it() -> None:
+    """A tape of one pixel's width on sand: each pixel of it is blended with sand, and each of its Gaussians too."""
+    y = torch.linspace(-1.96, 1.96, 60)
+    floor = floor_gaussians()
+    tape = floor.select(slice(60)).replace(
+        means=torch.stack([torch.full_like(y, 0.5), y, torch.full_like(y, 0.01)], dim=-1),
+        scales=torch.tensor([[0.02, 0.04, 0.002]]).expand(60, 3),
+    )
+    gaussians, cameras, unseen = Gaussians.concat([floor, tape]), ring(14), ring(5, turn=0.3)
+    labels = true_labels(cameras, on_tape)
+    semantics = lift_labels(gaussians, cameras, labels, ("sand", "tape"))
+    votes = vote(gaussians, Views(cameras, labels, 2), 2).probabilities
+    plain = replace(semantics, labels=votes.argmax(dim=1).byte(), probabilities=votes)
+    truth = torch.stack(true_labels(unseen, on_tape))
+    scores = []
+    for found in (plain, semantics):
+        seen = (render_labels(gaussians, found, unseen).labels == 1) & (truth != UNLABELLED)
+        scores.append(float((seen & (truth == 1)).sum() / (seen | (truth == 1)).sum()))
+    assert scores[0] < 0.6
+    assert scores[1] > scores[0] + 0.1
 
 
 def test_votes_are_sums_that_more_views_add_to() -> None:

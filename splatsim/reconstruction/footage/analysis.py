@@ -75,7 +75,9 @@ def analyse(video: Video, masks: Masks) -> Analysis:
             previous = small
         times = _rising(decoding.times()[: len(qualities)])
     if len(qualities) < 2:
-        raise FormatError(f"{video.path} has {len(qualities)} frames that can be decoded; expected a video of seconds.")
+        raise FormatError(
+            f"{video.path} has {len(qualities)} frame(s) that can be decoded; expected a video of seconds."
+        )
     takes = tuple(_takes(np.array(numbers, int), times, qualities, steps, cuts.finish()))
     return Analysis(times, tuple(qualities), takes)
 

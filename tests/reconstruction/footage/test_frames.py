@@ -141,7 +141,7 @@ def test_a_video_that_breaks_off(tmp_path: Path, walk: list[np.ndarray]) -> None
 
 
 def test_one_frame_is_no_video(tmp_path: Path, walk: list[np.ndarray]) -> None:
-    with pytest.raises(FormatError, match=r"one.mp4 has 1 frames that can be decoded; expected a video"):
+    with pytest.raises(FormatError, match=r"one.mp4 has 1 frame\(s\) that can be decoded; expected a video"):
         select(video(tmp_path / "one.mp4", walk[:1]))
 
 
