@@ -10,6 +10,7 @@ from splatsim.occupancy.fusion import select_views as select_views
 from splatsim.occupancy.lidar import LidarScan as LidarScan
 from splatsim.occupancy.lidar import lidar_rays as lidar_rays
 from splatsim.occupancy.lidar import scan as scan
+from splatsim.occupancy.lidar_splats import scan_gaussians as scan_gaussians
 from splatsim.occupancy.logits import LogitGrid as LogitGrid
 from splatsim.occupancy.logits import logits_of as logits_of
 from splatsim.occupancy.loss_options import LossOptions as LossOptions

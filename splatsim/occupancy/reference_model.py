@@ -1,9 +1,9 @@
 """A small network from cameras and a LiDAR to occupancy, that the losses of this package can be tried on.
 
-Pictures become features and a distribution over depth, which place them in the voxels (Lift, Splat, Shoot, Philion and
-Fidler 2020); returns become features of voxels. Both meet in columns that are seen from above, which makes 3D
-convolutions 2D ones (FlashOcc, Yu et al. 2023). The LiDAR branch and the depths have outputs of their own, so that each
-sensor can be asked for what the other one measures (RenderFusion of UnsOcc, 2026).
+Every voxel takes the features of the pixel that shows it (Simple-BEV, Harley et al. 2023) and what the picture says of
+its depth (Lift, Splat, Shoot, Philion and Fidler 2020); returns become features of voxels. Both meet in columns
+seen from above, which makes 3D convolutions 2D ones (FlashOcc, Yu et al. 2023). The LiDAR branch and the depths have
+outputs of their own, so that each sensor can be asked for what the other one measures (RenderFusion of UnsOcc, 2026).
 """
 
 from typing import NamedTuple
@@ -60,6 +60,11 @@ class CameraLidarNet(nn.Module):
     Raises:
         ValueError: the size of the pictures is odd, or the depth bins do not rise.
     """
+
+    pixel: Tensor
+    bin: Tensor
+    share: Tensor
+    seen: Tensor
 
     def __init__(
         self,
@@ -118,14 +123,15 @@ class CameraLidarNet(nn.Module):
     def _lift(
         self, features: Float[Tensor, "b c f h w"], chances: Float[Tensor, "b c d h w"]
     ) -> Float[Tensor, "b g x y z"]:
-        """Features of the pixel that shows each voxel, times the chance that it is met there; that; and of beyond."""
+        """Features of the pixel that shows each voxel, the chance that it is met there, and that it is beyond."""
         b, c, d, h, w = chances.shape
         flat = chances.movedim(2, 1).reshape(b, d * c * h * w)
         near, far = (flat[:, (self.bin + k) * (c * h * w) + self.pixel] for k in (0, 1))
         here = ((1 - self.share) * near + self.share * far) * self.seen
         beyond = (1 - chances.cumsum(dim=2)).movedim(2, 1).reshape(b, -1)[:, self.bin * (c * h * w) + self.pixel]
-        values = features.movedim(2, 1).flatten(2)[:, :, self.pixel] * here[:, None]
-        return torch.cat([values, here[:, None], (beyond * self.seen)[:, None]], dim=1).unflatten(2, self.shape)
+        values = features.movedim(2, 1).flatten(2)[:, :, self.pixel] * self.seen
+        out: Tensor = torch.cat([values, here[:, None], (beyond * self.seen)[:, None]], dim=1).unflatten(2, self.shape)
+        return out
 
     def _in_columns(self, net: nn.Module, voxels: Float[Tensor, "b f x y z"]) -> Float[Tensor, "b f x y z"]:
         """A 2D network over the ground, on columns of voxels."""
@@ -142,7 +148,8 @@ class _Pointwise(nn.Conv1d):
         super().__init__(wide, out, 1)
 
     def forward(self, voxels: Float[Tensor, "b f x y z"]) -> Float[Tensor, "b g x y z"]:
-        return super().forward(voxels.flatten(2)).unflatten(2, voxels.shape[2:])
+        out: Tensor = super().forward(voxels.flatten(2)).unflatten(2, voxels.shape[2:])
+        return out
 
 
 class _CameraBranch(nn.Module):
@@ -159,7 +166,7 @@ class _CameraBranch(nn.Module):
         self, pictures: Float[Tensor, "b c 3 h w"]
     ) -> tuple[Float[Tensor, "b c f h2 w2"], Float[Tensor, "b c d h2 w2"]]:
         b, c = pictures.shape[:2]
-        fine = self.fine(pictures.flatten(0, 1) - 0.5)
+        fine = self.fine(4 * pictures.flatten(0, 1) - 2)
         coarse = nn.functional.interpolate(self.coarse(fine), size=fine.shape[-2:], mode="nearest")
         found = self.join(torch.cat([fine, coarse], dim=1)).unflatten(0, (b, c))
         return found[:, :, : self.channels], found[:, :, self.channels :]
