@@ -1,8 +1,8 @@
 """LiDAR rays through Gaussians, each ray exactly: no image plane, no projection of covariances.
 
 The response of a Gaussian along a ray peaks at t* = dᵀΣ⁻¹(μ-o) / dᵀΣ⁻¹d (Moenne-Loccoz et al., "3D Gaussian Ray
-Tracing", 2024, eq. 6); there it stops the share of light that the pixel of this ray would lose. Rays are taken in narrow
-cones, each with the Gaussians that reach into it, sorted by distance as the rasteriser sorts them by depth.
+Tracing", 2024, eq. 6); there it stops the share of light that the pixel of this ray would lose. Rays are taken in
+narrow cones, each with the Gaussians that reach into it, sorted by distance as the rasteriser sorts them by depth.
 """
 
 from collections.abc import Iterator
