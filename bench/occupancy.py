@@ -1,25 +1,33 @@
-"""Tables of the occupancy package on real data: `python bench/occupancy.py [curve] [rellis] [refine] [speed]`.
+"""Tables of the occupancy package: `python bench/occupancy.py [curve] [rellis] [refine] [lidar] [speed] [training]`.
 
 curve   Gaussians against exact rays on the Occ3D label, for each mode; leak and growth of a wall of one voxel
 rellis  sparse to dense: a labelled scan as voxels, rendered, against the independent label image
 refine  test-time refinement of a corrupted Occ3D grid from six views, judged on views held out
-speed   six 400×225 maps of 17 classes, forward and backward, and RayIoU of one frame
+lidar   LiDAR rays through Gaussians against the same rays through voxels
+speed   six 400×225 maps of 17 classes, forward and backward, for each shape, and RayIoU of one frame
+training  the reference model with and without gs_refinement_loss, as bench/occupancy_training.py measured it last
 """
 
+import json
 import sys
+from pathlib import Path
 from time import perf_counter
 
+import occupancy_speed
 import torch
 from occupancy_data import occ3d, rellis, surround_rig, voxels_of_points
+from occupancy_scores import table
 
 from splatsim import Cameras
 from splatsim.grids import OccupancyGrid, VoxelFrame
-from splatsim.occupancy import LogitGrid, RefineOptions, VoxelShape, gaussianize, logits_of, refine, render_maps
+from splatsim.occupancy import RefineOptions, VoxelShape, gaussianize, refine, render_maps
 from splatsim.occupancy.dense_maps import trace_maps
+from splatsim.occupancy.lidar import scan, scan_labels
+from splatsim.occupancy.lidar_splats import scan_gaussians
 from splatsim.occupancy.logits import solid_labels_of
 from splatsim.occupancy.metrics import depth_errors, image_confusion, voxel_confusion
-from splatsim.occupancy.ray_metrics import RayIoU
-from splatsim.occupancy.raycast import camera_rays
+from splatsim.occupancy.ray_metrics import RayIoU, reference_directions
+from splatsim.occupancy.raycast import Rays
 from splatsim.occupancy.targets import targets_of_grid, targets_of_points
 
 STEPS = 15
@@ -151,47 +159,54 @@ def _moved(x: float, y: float) -> torch.Tensor:
     return moved
 
 
-def speed() -> None:
-    """Best of five."""
-    grid, cameras = occ3d(), surround_rig()
-    logits = logits_of(grid, 0.98).logits
-
-    def forward(leaf: torch.Tensor) -> torch.Tensor:
-        made = gaussianize(LogitGrid(grid.frame, leaf, grid.free_label)).gaussians
-        maps = render_maps(made, cameras)
-        return maps.semantics.square().mean() + 1e-3 * maps.depths.mean()
-
-    def timed(run) -> float:  # type: ignore[no-untyped-def]
-        times = []
-        for _ in range(5):
+def lidar() -> None:
+    """LiDAR rays through Gaussians against the same rays through voxels: 14,040 rays from the roof of the car."""
+    grid = occ3d()
+    directions = reference_directions().double()
+    directions = directions / directions.norm(dim=-1, keepdim=True)
+    rays = Rays(torch.tensor([[0.94, 0.0, 1.84]]).double().expand(len(directions), 3), directions)
+    exact, solid = scan(grid, rays), solid_labels_of(grid)
+    hit, labels = exact.hits > 0, scan_labels(exact, solid, grid.free_label)
+    print("| shape | Gaussians | range within a voxel | range L1, m | class or none | seconds |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, shape in occupancy_speed.SHAPES.items():
+        made = gaussianize(grid, shape).gaussians
+        with torch.no_grad():
             started = perf_counter()
-            run()
-            times.append(perf_counter() - started)
-        return min(times)
+            found = scan_gaussians(made, rays)
+            seconds = perf_counter() - started
+        errors = (found.ranges - exact.ranges).abs()[hit & (found.hits >= 0.5)]
+        near = ((found.ranges - exact.ranges).abs() <= grid.frame.voxel_size) & (found.hits >= 0.5)
+        agree = scan_labels(found, solid, grid.free_label) == labels
+        print(
+            f"| {name} | {len(made):,} | {100 * float(near[hit].float().mean()):.1f} % | {float(errors.mean()):.3f} | "
+            f"{100 * float(agree.float().mean()):.1f} % | {seconds:.2f} |",
+            flush=True,
+        )
 
-    def both() -> None:
-        leaf = logits.clone().requires_grad_()
-        forward(leaf).backward()
 
-    def labels_only() -> None:
-        render_maps(gaussianize(grid).gaussians, cameras)
+def speed() -> None:
+    """The rows that bench/speed.py prints as well."""
+    print("| what | shape | seconds | bar |\n|---|---|---:|---:|")
+    for what, shape, seconds, bar in occupancy_speed.rows():
+        print(f"| {what} | {shape} | {seconds:.3f} | {'' if bar is None else bar} |", flush=True)
 
-    with torch.no_grad():
-        print(f"labels to Gaussians: {timed(lambda: gaussianize(grid)):.3f} s")
-        print(f"labels to six 400×225 maps, 17 classes and depth, forward: {timed(labels_only):.3f} s (bar 0.35)")
-        print(f"logits to the same maps, forward: {timed(lambda: forward(logits)):.3f} s (bar 0.35)")
-    print(f"logits to the same maps, forward and backward: {timed(both):.3f} s (bar 1.2)")
-    origins = torch.tensor([[0.94, 0.0, 1.84]]).repeat(8, 1) + torch.linspace(-30, 30, 8)[:, None] * torch.tensor(
-        [1.0, 0, 0]
-    )
-    one = timed(lambda: RayIoU(grid.class_names).add(grid, grid, origins))
-    print(f"RayIoU of one frame, 8 origins × 14,040 rays, both grids: {one:.3f} s (bar 0.5)")
-    rays = camera_rays(cameras)
-    print(f"exact rays, six 400×225 maps ({len(rays):,} rays): {timed(lambda: trace_maps(grid, cameras)):.3f} s")
+
+def training() -> None:
+    """What bench/occupancy_training.py has measured last."""
+    result = json.loads((Path(__file__).parent / "results" / "occupancy_training.json").read_text(encoding="utf-8"))
+    print(f"{result['machine']}\n\n{table(result)}")
 
 
 def main() -> None:
-    tables = {"curve": curve, "rellis": sparse_to_dense, "refine": test_time, "speed": speed}
+    tables = {
+        "curve": curve,
+        "rellis": sparse_to_dense,
+        "refine": test_time,
+        "lidar": lidar,
+        "speed": speed,
+        "training": training,
+    }
     wanted = sys.argv[1:] or list(tables)
     unknown = [name for name in wanted if name not in tables]
     if unknown:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import occupancy_speed
 import torch
 from torch import Tensor
 
@@ -222,7 +223,13 @@ def _cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-KINDS = {"stages": stages, "reference": reference, "gsplat": gsplat, "machine": machine}
+KINDS = {
+    "stages": stages,
+    "reference": reference,
+    "gsplat": gsplat,
+    "machine": machine,
+    "occupancy": occupancy_speed.measure,
+}
 
 
 def main() -> None:

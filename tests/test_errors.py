@@ -1,6 +1,5 @@
 """What a user reads when something is wrong, kept as prose in errors.txt: read it there, and change it there first."""
 
-import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from splatsim import Cameras, Gaussians, fitting, load_gaussians, render, save_gaussians
 from tests.conftest import cameras_around, random_gaussians
 from tests.reconstruction import wrong_footage
+from tests.sentences import check_sentences
 
 SENTENCES = Path(__file__).with_name("errors.txt")
 
@@ -56,15 +56,4 @@ def cases(folder: Path) -> dict[str, Callable[[], object]]:
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="some sentences name the devices of the machine")
 def test_sentences(tmp_path: Path) -> None:
-    lines = []
-    for name, run in (cases(tmp_path) | wrong_footage.cases(tmp_path)).items():
-        try:
-            text = run()
-        except Exception as error:  # noqa: BLE001 - the type is part of what is compared
-            text = f"{type(error).__name__}: {error}"
-        text = text if isinstance(text, str) else "no error"
-        lines.append(f"[{name}]\n{text.replace(str(tmp_path), '…').replace(os.sep, '/')}\n")
-    found = "\n".join(lines)
-    if os.environ.get("SPLATSIM_WRITE_ERRORS"):
-        SENTENCES.write_text(found, encoding="utf-8")
-    assert found == SENTENCES.read_text(encoding="utf-8")
+    check_sentences(SENTENCES, cases(tmp_path) | wrong_footage.cases(tmp_path), tmp_path)

@@ -102,7 +102,10 @@ def load_grid(source: Path, voxel_size: float) -> OccupancyGrid:
         return read_occ3d(source).grid if "semantics" in names else read_occupancy(source)
     except FormatError:
         raise
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except KeyError as error:
+        have = ", ".join(sorted(names))
+        raise FormatError(f"{source} is no grid: it has the arrays {have}; expected {error} among them.") from error
+    except (ValueError, OSError, EOFError) as error:
         raise FormatError(f"{source} is no grid ({error}); expected a .npz of splatsim or of Occ3D.") from error
 
 

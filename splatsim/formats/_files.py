@@ -35,7 +35,7 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def existing_file(path: str | os.PathLike[str]) -> Path:
+def existing_file(path: str | os.PathLike[str], what: str = "file of Gaussians") -> Path:
     """The path as a `Path`, if there is a file.
 
     Raises:
@@ -44,7 +44,7 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
     """
     found = Path(path)
     if found.is_dir():
-        raise FormatError(f"{found} is a folder; expected a file of Gaussians.")
+        raise FormatError(f"{found} is a folder; expected a {what}.")
     if not found.exists():
-        raise FileNotFoundError(f"there is no file {found}; expected the path of a file of Gaussians.")
+        raise FileNotFoundError(f"there is no file {found}; expected the path of a {what}.")
     return found

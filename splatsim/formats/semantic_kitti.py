@@ -83,7 +83,7 @@ def read_semantic_kitti(stem: str | os.PathLike[str]) -> SemanticKittiVoxels:
         FormatError: a file has another size, or ids that SemanticKITTI does not have.
     """
     base = Path(stem).with_suffix("")
-    path = existing_file(base.with_suffix(".label"))
+    path = existing_file(base.with_suffix(".label"), "label file of SemanticKITTI")
     raw = _whole(path, _voxels() * 2).view("<u2")
     labels = _mapped(raw, path).reshape(SEMANTIC_KITTI.frame.shape)
     bits = {name: _bits(base.with_suffix(f".{name}")) for name in ("invalid", "occluded", "bin")}

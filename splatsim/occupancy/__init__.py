@@ -10,8 +10,10 @@ from splatsim.occupancy.fusion import select_views as select_views
 from splatsim.occupancy.lidar import LidarScan as LidarScan
 from splatsim.occupancy.lidar import lidar_rays as lidar_rays
 from splatsim.occupancy.lidar import scan as scan
+from splatsim.occupancy.lidar_splats import scan_gaussians as scan_gaussians
 from splatsim.occupancy.logits import LogitGrid as LogitGrid
 from splatsim.occupancy.logits import logits_of as logits_of
+from splatsim.occupancy.loss_options import LossOptions as LossOptions
 from splatsim.occupancy.loss_terms import class_weights as class_weights
 from splatsim.occupancy.raycast import Rays as Rays
 from splatsim.occupancy.raycast import camera_rays as camera_rays
@@ -20,7 +22,6 @@ from splatsim.occupancy.raycast import composite as composite
 from splatsim.occupancy.refinement import Refinement as Refinement
 from splatsim.occupancy.refinement import RefineOptions as RefineOptions
 from splatsim.occupancy.refinement import refine as refine
-from splatsim.occupancy.refinement_loss import LossOptions as LossOptions
 from splatsim.occupancy.refinement_loss import gs_refinement_loss as gs_refinement_loss
 from splatsim.occupancy.render_fusion import camera_to_depth_loss as camera_to_depth_loss
 from splatsim.occupancy.render_fusion import lidar_to_semantic_loss as lidar_to_semantic_loss

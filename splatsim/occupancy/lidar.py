@@ -80,11 +80,7 @@ def scan(
         ValueError: there is not one rate for each class, or a rate is not within [0, 1].
     """
     occupied, classes = field_of(source)
-    if return_rates is not None:
-        if len(return_rates) != classes.shape[-1]:
-            raise ValueError(f"{len(return_rates)} return rates for {classes.shape[-1]} classes; expected one each.")
-        if not bool(((return_rates >= 0) & (return_rates <= 1)).all()):
-            raise ValueError(f"return_rates is {return_rates.tolist()}; expected shares within [0, 1].")
+    check_return_rates(return_rates, classes.shape[-1])
     seen = composite(source.frame, occupied, classes, rays)
     met = seen.alphas > 0
     safe = torch.where(met, seen.alphas, 1)
@@ -95,6 +91,20 @@ def scan(
         ranges=torch.where(met, seen.ranges / safe, 0),
         classes=torch.where(met[:, None], seen.values / safe[:, None], 0),
     )
+
+
+def check_return_rates(return_rates: Float[Tensor, " k"] | None, classes: int) -> None:
+    """Raise unless there is a share for each class.
+
+    Raises:
+        ValueError: there is not one rate for each class, or a rate is not within [0, 1].
+    """
+    if return_rates is None:
+        return
+    if len(return_rates) != classes:
+        raise ValueError(f"{len(return_rates)} return rates for {classes} classes; expected one each.")
+    if not bool(((return_rates >= 0) & (return_rates <= 1)).all()):
+        raise ValueError(f"return_rates is {return_rates.tolist()}; expected shares within [0, 1].")
 
 
 def scan_labels(scan: LidarScan, solid_labels: Int[Tensor, " k"], free_label: int) -> Int[Tensor, " n"]:

@@ -36,7 +36,7 @@ class LogitGrid(TensorDataclass):
         if not 0 <= self.free_label < len(self.logits) or len(self.logits) < 2:
             raise ValueError(
                 f"LogitGrid.free_label is {self.free_label} with {len(self.logits)} classes; "
-                "expected one of at least two classes."
+                f"expected 0 to {max(1, len(self.logits) - 1)}, one of at least two classes."
             )
         if self.observed is not None:
             if self.observed.dtype != torch.bool:

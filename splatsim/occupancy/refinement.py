@@ -13,9 +13,11 @@ from splatsim.gaussians import Gaussians
 from splatsim.grids import OccupancyGrid
 from splatsim.occupancy.dense_maps import DenseMaps, render_maps
 from splatsim.occupancy.logits import LogitGrid, logits_of, solid_labels_of
+from splatsim.occupancy.loss_options import LossOptions
 from splatsim.occupancy.raycast import Rays, camera_rays, cast, count_crossings
-from splatsim.occupancy.refinement_loss import LossOptions, gs_refinement_loss
+from splatsim.occupancy.refinement_loss import gs_refinement_loss
 from splatsim.occupancy.targets import IGNORE, Targets
+from splatsim.occupancy.viewpoints import cameras_inside, check_intrinsics
 from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from splatsim.rendering import Backend
 
@@ -70,7 +72,8 @@ class Refinement:
     losses: list[float]
     """Of each step."""
     report: dict[str, Any]
-    """Numbers: Gaussians, covered pixels, and for each class its voxels, the visible ones, and its pixels."""
+    """Numbers: Gaussians, covered pixels, for each class its voxels, the visible ones and its pixels, and for each set
+    of cameras those that stand in an occupied voxel."""
 
 
 def refine(
@@ -101,6 +104,8 @@ def refine(
     sets = cameras if isinstance(cameras, list) else [cameras]
     if steps < 0:
         raise ValueError(f"steps is {steps}; expected 0 or more.")
+    for i, one in enumerate(sets):
+        check_intrinsics(one, f"cameras {i}")
     losses: list[float] = []
     start: LogitGrid | None
     if isinstance(grid, LogitGrid):
@@ -122,6 +127,7 @@ def refine(
     maps = [_in_parts(made.gaussians, one, options) for one in sets]
     visibility = _visibility(current, sets)
     report = _report(current, made.voxels, maps, visibility)
+    report["cameras_in_voxels"] = [cameras_inside(current, one) for one in sets]
     return Refinement(maps, made.gaussians, current, _uncertainty(current), visibility, losses, report)
 
 
@@ -132,8 +138,7 @@ def _optimise(
     parts = [_as_rays(start, c, t, i) for i, (c, t) in enumerate(zip(cameras, targets, strict=True))]
     rays = Rays(*(torch.cat([getattr(p[0], name) for p in parts]) for name in ("origins", "directions", "reach")))
     labels = torch.cat([p[1] for p in parts])
-    rest = [p[2] for p in parts]
-    pictures = any(target.size() is not None for target in rest)
+    pictures = [(c, part[2]) for c, part in zip(cameras, parts, strict=True) if part[2].size() is not None]
     loss = replace(options.loss, renderer="rays", pixels=min(options.rays, options.loss.pixels or options.rays))
     leaf = start.logits.detach().clone().requires_grad_()
     optimiser = torch.optim.Adam([leaf], lr=options.learning_rate)
@@ -143,8 +148,8 @@ def _optimise(
         optimiser.zero_grad()
         drawn = torch.randperm(len(rays), generator=generator)[: options.rays]
         lidar = Targets(rays=rays.select(drawn), ray_labels=labels[drawn])
-        own: list[Targets] = [lidar, *(rest if pictures else [])]
-        views = [cameras[0], *(cameras if pictures else [])]
+        own: list[Targets] = [lidar, *(target for _, target in pictures)]
+        views = [cameras[0], *(camera for camera, _ in pictures)]
         observed = None if start.observed is None else start.observed[None]
         found = gs_refinement_loss(
             leaf[None],

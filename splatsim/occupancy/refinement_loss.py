@@ -1,81 +1,22 @@
 """gs_refinement_loss(): predicted occupancy, rendered, against what was seen. For anyone's training loop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from splatsim.cameras import Cameras
-from splatsim.gaussians import Gaussians
 from splatsim.grids import VoxelFrame
 from splatsim.occupancy import loss_terms as terms
-from splatsim.occupancy.dense_maps import render_maps
 from splatsim.occupancy.logits import LogitGrid
+from splatsim.occupancy.loss_options import LossOptions
 from splatsim.occupancy.pixel_weights import pixel_weights, without_borders
-from splatsim.occupancy.raycast import camera_rays, composite
+from splatsim.occupancy.seen_pixels import Pixels, chances_with_sky, drawn_pixels, splat_pixels, trace_pixels
 from splatsim.occupancy.targets import IGNORE, Targets
-from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
-from splatsim.rendering import Backend
-
-
-@dataclass(frozen=True)
-class LossOptions:
-    """What the loss is made of. A weight of 0 leaves a term out, and its cost as well.
-
-    Raises:
-        ValueError: a number or a word is out of range.
-    """
-
-    semantic: float = 1.0
-    """Weight of the cross-entropy of labels, or the divergence from soft ones."""
-    silhouette: float = 0.2
-    """Weight of coverage against sky."""
-    depth: float = 0.05
-    """Weight of depth, per metre or per unit of SILog."""
-    returns: float = 0.2
-    """Weight of the likelihood of LiDAR returns."""
-    carve: float = 0.2
-    """Weight of free space before LiDAR returns."""
-    entropy: float = 0.0
-    """Weight of the entropy of being occupied."""
-    distortion: float = 0.0
-    """Weight of spread along rays, in squares of a voxel."""
-    depth_kind: Literal["l1", "silog"] = "l1"
-    """Metres, or scale-invariant."""
-    by_class: tuple[float, ...] | None = None
-    """Weight of each label (`class_weights` makes them); 1, if None."""
-    focal: float = 0.0
-    """Exponent of the focal loss; 0 is plain cross-entropy."""
-    per: Literal["pixel", "voxel", "ray"] = "pixel"
-    """Each pixel counts the same; or each voxel that is seen; or each solid angle."""
-    band: int = 0
-    """Pixels beside a border between labels that are left out on either side."""
-    margin: float = 0.0
-    """Voxels before and behind that of a LiDAR return in which a hit is right as well."""
-    renderer: Literal["splat", "rays"] = "splat"
-    """Gaussians, which see far and fast; or exact rays, whose gradient also fills empty voxels."""
-    shape: VoxelShape = VoxelShape()  # noqa: RUF009 - frozen
-    """How voxels become Gaussians."""
-    pixels: int | None = None
-    """With "rays": how many pixels are drawn for each set of cameras; all, if None."""
-    backend: Backend = "auto"
-    """Who renders the Gaussians."""
-
-    def __post_init__(self) -> None:
-        for name in ("semantic", "silhouette", "depth", "returns", "carve", "entropy", "distortion", "focal", "margin"):
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"LossOptions.{name} is {value}; expected a number of 0 or more.")
-        for name, words in (("depth_kind", ("l1", "silog")), ("per", ("pixel", "voxel", "ray"))):
-            if getattr(self, name) not in words:
-                raise ValueError(f"LossOptions.{name} is {getattr(self, name)!r}; expected one of {', '.join(words)}.")
-        if self.renderer not in ("splat", "rays"):
-            raise ValueError(f'LossOptions.renderer is {self.renderer!r}; expected "splat" or "rays".')
-        if self.band < 0 or (self.pixels is not None and self.pixels < 1):
-            raise ValueError(f"LossOptions has band {self.band} and pixels {self.pixels}; expected ≥ 0 and ≥ 1.")
+from splatsim.occupancy.viewpoints import check_intrinsics
+from splatsim.occupancy.voxel_shapes import gaussianize
 
 
 class RefinementLoss(NamedTuple):
@@ -87,18 +28,6 @@ class RefinementLoss(NamedTuple):
     """Each term before its weight, mean over the batch."""
 
 
-class _Pixels(NamedTuple):
-    """What is seen at some pixels of one set of cameras."""
-
-    chances: Float[Tensor, "p c"]
-    """Probability of each label, the free one for sky."""
-    alphas: Float[Tensor, " p"]
-    depths: Float[Tensor, " p"]
-    """Expected z-depth, metres."""
-    squares: Float[Tensor, " p"] | None
-    """Composited z², square metres."""
-
-
 def gs_refinement_loss(
     logits: Float[Tensor, "b c x y z"],
     frame: VoxelFrame,
@@ -108,7 +37,7 @@ def gs_refinement_loss(
     free_label: int,
     observed: Bool[Tensor, "b x y z"] | None = None,
     candidates: Bool[Tensor, "b x y z"] | None = None,
-    options: LossOptions = LossOptions(),
+    options: LossOptions = LossOptions(),  # noqa: B008 - frozen
     seed: int = 0,
 ) -> RefinementLoss:
     """Render each grid of a batch and compare it with what was seen (after GaussRender 2025 and UnsOcc 2026).
@@ -128,17 +57,26 @@ def gs_refinement_loss(
             the camera are named.
     """
     if logits.ndim != 5 or tuple(logits.shape[2:]) != frame.shape:
-        raise ValueError(f"logits has shape {list(logits.shape)}; expected [b c {' '.join(map(str, frame.shape))}].")
+        raise ValueError(
+            f"logits has shape {list(logits.shape)}; expected [b c {' '.join(map(str, frame.shape))}]: "
+            "grids, classes, then x, y, z of the frame."
+        )
     if not len(logits) == len(cameras) == len(targets):
         raise ValueError(
             f"there are {len(logits)} grids, {len(cameras)} sets of cameras and {len(targets)} of targets; "
             "expected one each for every grid."
         )
     if options.by_class is not None and len(options.by_class) != logits.shape[1]:
-        raise ValueError(f"LossOptions.by_class has {len(options.by_class)} weights for {logits.shape[1]} classes.")
+        raise ValueError(
+            f"LossOptions.by_class has {len(options.by_class)} weights for {logits.shape[1]} classes; "
+            "expected one for each, the free one among them."
+        )
     total, sums = logits.sum() * 0, dict[str, Tensor]()
     for b in range(len(logits)):
-        grid = LogitGrid(frame, logits[b], free_label, None if observed is None else observed[b])
+        try:
+            grid = LogitGrid(frame, logits[b], free_label, None if observed is None else observed[b])
+        except ValueError as error:
+            raise ValueError(f"grid {b}: {error}") from error
         sets = _paired(cameras[b], targets[b], f"grid {b}", logits.shape[1])
         found = _losses_of_grid(grid, sets, None if candidates is None else candidates[b], options, seed + b)
         for name, value in found.items():
@@ -156,6 +94,9 @@ def _paired(
     if len(own) != len(seen):
         raise ValueError(f"{where} has {len(own)} sets of cameras and {len(seen)} of targets; expected one each.")
     for i, (camera, target) in enumerate(zip(own, seen, strict=True)):
+        check_intrinsics(camera, f"{where}, cameras {i}")
+        if target.size() is None and target.rays is None:
+            raise ValueError(f"{where}, cameras {i}: the targets are empty; expected labels, depths or rays.")
         size = (len(camera), camera.height, camera.width)
         if target.size() not in (None, size):
             raise ValueError(
@@ -196,12 +137,12 @@ def _losses_of_grid(
     for camera, target in sets:
         parts: dict[str, Tensor] = {}
         if target.labels is not None or target.soft is not None or target.depths is not None:
-            rows = _rows(camera, options, seed)
+            rows = drawn_pixels(camera, options, seed)
             if made is not None:
-                seen = _splat(grid, made, camera, options)
+                seen = splat_pixels(grid, made, camera, options)
             else:
                 assert field is not None
-                seen = _trace(grid, field, camera, rows)
+                seen = trace_pixels(grid, field, camera, rows)
             parts |= _picture_terms(grid, seen, camera, target, rows, options)
         if field is not None and target.rays is not None:
             parts |= _ray_terms(grid, field, target, options)
@@ -212,57 +153,8 @@ def _losses_of_grid(
     return found
 
 
-def _rows(cameras: Cameras, options: LossOptions, seed: int) -> Int[Tensor, " p"]:
-    """The flat pixels that are looked at."""
-    count = len(cameras) * cameras.height * cameras.width
-    if options.renderer == "splat" or options.pixels is None or options.pixels >= count:
-        return torch.arange(count)
-    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[: options.pixels]
-    return drawn.sort().values
-
-
-def _splat(grid: LogitGrid, gaussians: Gaussians, cameras: Cameras, options: LossOptions) -> _Pixels:
-    """Pixels of the splatted maps."""
-    cameras = cameras.to(gaussians.means.dtype)
-    assert gaussians.features is not None
-    k = gaussians.features.shape[1]
-    if not options.distortion:
-        maps = render_maps(gaussians, cameras, backend=options.backend)
-        semantics, squares = maps.semantics, None
-    else:
-        # One more channel, z² in units of a voxel, is another one for each camera.
-        views = []
-        for c in range(len(cameras)):
-            z = gaussians.means @ cameras.viewmats[c, 2, :3] + cameras.viewmats[c, 2, 3]
-            features = torch.cat([gaussians.features, (z / grid.frame.voxel_size)[:, None].square()], dim=-1)
-            views.append(render_maps(gaussians.replace(features=features), cameras[c], backend=options.backend))
-        maps = type(views[0])(
-            torch.cat([v.semantics for v in views]),
-            torch.cat([v.alphas for v in views]),
-            torch.cat([v.depths for v in views]),
-        )
-        semantics, squares = maps.semantics[..., :k], maps.semantics[..., k].flatten() * grid.frame.voxel_size**2
-    alphas = maps.alphas.flatten()
-    return _Pixels(_chances(grid, semantics.reshape(-1, k), alphas), alphas, maps.depths.flatten(), squares)
-
-
-def _trace(grid: LogitGrid, field: tuple[Tensor, Tensor], cameras: Cameras, rows: Tensor) -> _Pixels:
-    """Pixels by exact rays."""
-    seen = composite(grid.frame, *field, camera_rays(cameras).select(rows))
-    met = seen.alphas > 1e-6
-    depths = torch.where(met, seen.ranges / torch.where(met, seen.alphas, 1), 0)
-    return _Pixels(_chances(grid, seen.values, seen.alphas), seen.alphas, depths, seen.squares)
-
-
-def _chances(grid: LogitGrid, semantics: Float[Tensor, "p k"], alphas: Float[Tensor, " p"]) -> Float[Tensor, "p c"]:
-    """Probabilities by label: what is not covered is free."""
-    sky = (1 - alphas).clamp_min(0)[:, None]
-    f = grid.free_label
-    return torch.cat([semantics[:, :f], sky, semantics[:, f:]], dim=-1).clamp_min(0)
-
-
 def _picture_terms(
-    grid: LogitGrid, seen: _Pixels, cameras: Cameras, target: Targets, rows: Tensor, options: LossOptions
+    grid: LogitGrid, seen: Pixels, cameras: Cameras, target: Targets, rows: Tensor, options: LossOptions
 ) -> dict[str, Tensor]:
     """Semantic, silhouette, depth and distortion terms."""
     like, c = seen.alphas, len(grid.logits)
@@ -274,7 +166,7 @@ def _picture_terms(
     if target.soft is not None:
         soft = target.soft.reshape(-1, c - 1)[rows].to(like)
         solid = soft.sum(dim=-1).clamp(0, 1)
-        wanted = _chances(grid, soft, solid)
+        wanted = chances_with_sky(grid, soft, solid)
         found["semantic"] = terms.soft_label_loss(seen.chances, wanted, weights, by_class)
         found["silhouette"] = terms.silhouette_loss(seen.alphas, solid, weights)
     elif target.labels is not None:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from splatsim.cameras import Cameras
 from splatsim.grids import VoxelFrame
-from splatsim.occupancy.refinement_loss import LossOptions, RefinementLoss, gs_refinement_loss
+from splatsim.occupancy.loss_options import LossOptions
+from splatsim.occupancy.refinement_loss import RefinementLoss, gs_refinement_loss
 from splatsim.occupancy.targets import Targets
 
 LABELS_ONLY = LossOptions(depth=0.0, returns=0.0, carve=0.0)

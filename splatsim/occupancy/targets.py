@@ -11,6 +11,7 @@ from splatsim.cameras import Cameras
 from splatsim.grids import OccupancyGrid
 from splatsim.occupancy.dense_maps import render_maps, trace_maps
 from splatsim.occupancy.raycast import Rays
+from splatsim.occupancy.viewpoints import check_intrinsics, check_outside
 from splatsim.occupancy.voxel_shapes import VoxelShape, gaussianize
 from splatsim.tensors import TensorDataclass, check_field
 from splatsim.transforms import apply
@@ -86,7 +87,12 @@ def targets_of_grid(
 
     Args:
         renderer: By Gaussians, as predictions are rendered: soft edges on both sides cancel; or by exact rays.
+
+    Raises:
+        ValueError: a camera stands in an occupied voxel, or has the intrinsics of another picture; it is named.
     """
+    check_intrinsics(cameras, "targets_of_grid")
+    check_outside(grid, cameras)
     exact = trace_maps(grid, cameras)
     weights = (exact.unknown == 0).float()
     if renderer == "exact":
@@ -109,8 +115,9 @@ def targets_of_points(
         origin: Where the sensor stood.
 
     Raises:
-        ValueError: the numbers of points and labels differ.
+        ValueError: the numbers of points and labels differ, or a camera has the intrinsics of another picture.
     """
+    check_intrinsics(cameras, "targets_of_points")
     if len(points) != len(labels):
         raise ValueError(f"there are {len(points)} points and {len(labels)} labels; expected one each.")
     pictures, depths = [], []

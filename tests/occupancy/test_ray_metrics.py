@@ -94,6 +94,59 @@ def test_ray_iou_is_that_of_rays_cast_by_hand(
     assert found.by_threshold == pytest.approx(np.array(expected).reshape(3, 3).mean(1).tolist(), abs=3e-4)
 
 
+def protocol(labels: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Label and length of all 14,040 rays in the grid of Occ3D, from the sorted crossings of all planes between voxels.
+
+    Nothing is stepped from voxel to voxel: each stretch between two crossings lies in the voxel of its middle.
+    """
+    low, size, shape = np.array([-40, -40, -1], np.float32), np.float32(0.4), np.array([200, 200, 16])
+    found, lengths = [], []
+    for origin in origins.astype(np.float32):
+        start = ((origin - low) / size).astype(np.float64)
+        way = ((reference_directions().numpy() + origin - low) / size).astype(np.float64) - start
+        way /= np.linalg.norm(way, axis=1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            planes = [(np.arange(n + 1) - start[axis]) / way[:, axis, None] for axis, n in enumerate(shape)]
+        crossings = np.concatenate(planes, axis=1)
+        crossings[~(crossings > 0) | ~np.isfinite(crossings)] = 0
+        crossings.sort(axis=1)
+        middles = (crossings[:, 1:] + crossings[:, :-1]) / 2
+        voxels = np.floor(start + middles[..., None] * way[:, None]).astype(int)
+        inside = ((voxels >= 0) & (voxels < shape)).all(-1) & (np.diff(crossings) > 1e-12)
+        x, y, z = np.moveaxis(np.clip(voxels, 0, shape - 1), -1, 0)
+        filled = inside & (labels[x, y, z] != 3)
+        hit = filled.any(1)
+        last = np.where(hit, filled.argmax(1), inside.shape[1] - 1 - inside[:, ::-1].argmax(1))
+        row = np.arange(len(way))
+        found.append(np.where(hit, labels[x[row, last], y[row, last], z[row, last]], 3))
+        lengths.append(crossings[row, last + 1] * 0.4)
+    return np.concatenate(found), np.concatenate(lengths)
+
+
+def test_ray_iou_on_the_grid_of_occ3d_is_that_of_sorted_crossings() -> None:
+    frame = VoxelFrame((-40.0, -40.0, -1.0), 0.4, (200, 200, 16), "ego")
+    generator = torch.Generator().manual_seed(3)
+    truth = torch.full(frame.shape, 3, dtype=torch.uint8)
+    truth[:, :, 1] = 2
+    things = torch.rand(frame.shape, generator=generator) < 0.002
+    truth[things] = torch.randint(0, 2, (int(things.sum()),), generator=generator).to(torch.uint8)
+    truth[95:107, 95:105] = 3
+    everywhere = torch.ones(frame.shape, dtype=torch.bool)
+    grids = [OccupancyGrid(frame, labels, CLASSES, everywhere) for labels in (truth.roll((2, 1), (0, 1)), truth)]
+    origins = torch.tensor([[0.9858, 0.0, 1.8402], [0.31, -0.67, 2.13]])
+    (p, dp), (t, dt) = (protocol(grid.labels.numpy().astype(int), origins.numpy()) for grid in grids)
+    kept = t != 3
+    assert len(t) == 2 * 14040
+    expected = []
+    for threshold in (1, 2, 4):
+        for label in range(3):
+            both = ((p == label) & (t == label) & (np.abs(dp - dt) < threshold) & kept).sum()
+            expected.append(both / (((p == label) & kept).sum() + ((t == label) & kept).sum() - both))
+    found = RayIoU(CLASSES).add(grids[0], grids[1], origins).score()
+    assert found.value == pytest.approx(np.mean(expected), abs=1e-4)
+    assert 0.1 < found.value < 0.9
+
+
 def test_a_grid_agrees_with_itself_and_frames_add_up() -> None:
     same = RayIoU(CLASSES).add(grid(0), grid(0), ORIGINS).score()
     assert (same.value, same.by_threshold) == (1.0, (1.0, 1.0, 1.0))

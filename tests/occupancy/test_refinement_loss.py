@@ -8,10 +8,11 @@ import torch
 from splatsim import Cameras
 from splatsim.grids import VoxelFrame
 from splatsim.occupancy.logits import LogitGrid, logits_of
+from splatsim.occupancy.loss_options import LossOptions
 from splatsim.occupancy.loss_terms import class_weights
 from splatsim.occupancy.pixel_weights import pixel_weights, without_borders
 from splatsim.occupancy.raycast import Rays
-from splatsim.occupancy.refinement_loss import LossOptions, gs_refinement_loss
+from splatsim.occupancy.refinement_loss import gs_refinement_loss
 from splatsim.occupancy.render_fusion import camera_to_depth_loss, lidar_to_semantic_loss
 from splatsim.occupancy.targets import Targets, targets_of_grid, targets_of_points
 from splatsim.occupancy.voxel_shapes import VoxelShape
@@ -136,10 +137,10 @@ def test_what_is_not_known_has_no_gradient(renderer: str) -> None:
     assert float(logits.grad.abs().max()) == 0
 
 
-def test_no_targets_and_all_unknown_give_a_loss_of_zero() -> None:
+def test_no_targets_are_refused_and_all_unknown_gives_a_loss_of_zero() -> None:
     logits = start().requires_grad_()
-    found = gs_refinement_loss(logits, FRAME, [looking()], [Targets()], free_label=0)
-    assert (found.total.item(), found.terms) == (0.0, {})
+    with pytest.raises(ValueError, match="grid 0, cameras 0: the targets are empty"):
+        gs_refinement_loss(logits, FRAME, [looking()], [Targets()], free_label=0)
     nothing = torch.zeros(1, *FRAME.shape, dtype=torch.bool)
     options = replace(EVERYTHING, backend="reference")
     unseen = gs_refinement_loss(
