@@ -74,17 +74,18 @@ def bird_view(
     low = gaussians.detach().select(kept).with_sh_degree(0).replace(features=None)
     x, y = _middle(frame)
     top = float(floor.heights(torch.tensor([x, y], dtype=torch.float64))) + options.ceiling + ABOVE
-    how = {"antialiased": options.antialiased, "backend": options.backend}
+    camera = _overhead(frame, top, 1, low)
     with torch.no_grad():
-        colors = _colors(low, _overhead(frame, top, options.supersampling), options, how)
-        surface = render_surface(low, _overhead(frame, top, 1).to(low.means), **how)  # type: ignore[arg-type]
+        colors = _colors(low, _overhead(frame, top, options.supersampling, low), options)
+        surface = render_surface(low, camera, antialiased=options.antialiased, backend=options.backend)
     depths = surface.depths[0].cpu()
     observed = depths > 0
-    labels, names = None, ()
+    labels: UInt8[Tensor, "rows cols"] | None = None
+    names: tuple[str, ...] = ()
     if semantics is not None:
         shares = None if semantics.probabilities is None else semantics.probabilities[kept]
         part = Semantics(semantics.labels[kept], semantics.class_names, shares)
-        seen = render_labels(low, part, _overhead(frame, top, 1).to(low.means), **how)  # type: ignore[arg-type]
+        seen = render_labels(low, part, camera, antialiased=options.antialiased, backend=options.backend)
         labels, names = _with_unlabelled(seen.labels[0].cpu(), semantics.class_names)
     inhabited, velocities = _people_layer(frame, people)
     return BevMap(
@@ -125,7 +126,12 @@ def _middle(frame: GridFrame | EgoFrame) -> tuple[float, float]:
     return west + columns * frame.resolution / 2, north - rows * frame.resolution / 2
 
 
-def _overhead(frame: GridFrame | EgoFrame, top: float, supersampling: int) -> Cameras:
+def _overhead(frame: GridFrame | EgoFrame, top: float, supersampling: int, seen: Gaussians) -> Cameras:
+    """The camera above, on the device of what is seen."""
+    return _camera(frame, top, supersampling).to(seen.means.device).to(seen.means.dtype)
+
+
+def _camera(frame: GridFrame | EgoFrame, top: float, supersampling: int) -> Cameras:
     rows, columns = (side * supersampling for side in frame.shape)
     size = frame.resolution / supersampling
     if isinstance(frame, GridFrame):
@@ -145,9 +151,9 @@ def _overhead(frame: GridFrame | EgoFrame, top: float, supersampling: int) -> Ca
     return Cameras(view[None], K[None], columns, rows, "ortho")
 
 
-def _colors(gaussians: Gaussians, camera: Cameras, options: BevOptions, how: dict[str, object]) -> Tensor:
+def _colors(gaussians: Gaussians, camera: Cameras, options: BevOptions) -> Tensor:
     # Light of the lowest band alone can fall below 0, which the renderer cuts off for each Gaussian as in any view.
-    seen = render(gaussians, camera.to(gaussians.means), depths=False, **how)  # type: ignore[call-overload]
+    seen = render(gaussians, camera, depths=False, antialiased=options.antialiased, backend=options.backend)
     picture = seen.colors[0].cpu().clamp(0, 1).movedim(-1, 0)[None]
     return torch.nn.functional.avg_pool2d(picture, options.supersampling)[0].movedim(0, -1).contiguous()
 

@@ -66,7 +66,12 @@ class Views:
         for index in range(len(self.cameras)):
             camera = self.cameras[index]
             with torch.no_grad():
-                seen = render_surface(plain, camera.to(plain.means), antialiased=self.antialiased, backend=self.backend)
+                seen = render_surface(
+                    plain,
+                    camera.to(plain.means.device).to(plain.means.dtype),
+                    antialiased=self.antialiased,
+                    backend=self.backend,
+                )
             reach = seen.depths.flatten().cpu().double()
             met = reach > 0
             yield camera_rays(camera).select(met).until(reach[met]), seen.normals.reshape(-1, 3).cpu().double()[met]

@@ -101,7 +101,7 @@ def check_not_empty(nav_map: NavMap, robot: Robot, floor: Floor) -> None:
     fits = int((nav_map.inflate(robot.radius).cells == FREE).sum()) * size
     if fits == 0:
         raise MapError(
-            f"the map is empty for a robot of radius {robot.radius:g} m: {counts[0]:.2f} m² are free, but its disc fits "
+            f"the map is empty for a robot of radius {robot.radius:g} m: {counts[0]:.2f} m² are free, but it fits "
             f"nowhere ({what}); expected a smaller radius, or a larger scale of the scene."
         )
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -53,7 +52,7 @@ class Episode(TensorDataclass):
         check_field("Episode", "reference", self.reference, ("n", 2))
         if not all(map(math.isfinite, (*self.start, *self.goal))):
             raise EpisodeError(
-                f'episode "{self.name}" has start {self.start} and goal {self.goal}; expected finite metres and radians.'
+                f'episode "{self.name}" has start {self.start}, goal {self.goal}; expected finite metres and radians.'
             )
         if not 0 <= self.shortest < math.inf:
             raise EpisodeError(

@@ -44,7 +44,7 @@ class Crowd(TensorDataclass):
         ends = self.first[[0, -1]].tolist() if len(self.first) else []
         if ends != [0, len(self.places)] or bool((self.first[1:] < self.first[:-1]).any()):
             raise EpisodeError(
-                f"Crowd.first runs from {ends} for {len(self.places)} people; expected offsets that rise from 0 to that."
+                f"Crowd.first runs from {ends} for {len(self.places)} people; expected offsets that rise to that."
             )
 
     @classmethod

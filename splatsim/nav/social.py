@@ -13,7 +13,8 @@ from torch import Tensor
 
 def centre_distances(places: Float[Tensor, "n 2"], people: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k"]:
     """Between the robot and each person at each time, metres."""
-    return (people.double() - places.double()[:, None]).norm(dim=-1)
+    apart: Tensor = people.double() - places.double()[:, None]
+    return apart.square().sum(-1).sqrt()
 
 
 def closest_approach(places: Float[Tensor, "n 2"], people: Float[Tensor, "n k 2"]) -> Float[Tensor, "t k"]:
@@ -21,7 +22,8 @@ def closest_approach(places: Float[Tensor, "n 2"], people: Float[Tensor, "n k 2"
     start, move = _relative(places, people)
     speed = move.square().sum(-1)
     time = (-(start * move).sum(-1) / torch.where(speed > 0, speed, 1)).clamp(0, 1)
-    return (start + time[..., None] * move).norm(dim=-1)
+    nearest: Tensor = start + time[..., None] * move
+    return nearest.square().sum(-1).sqrt()
 
 
 def seconds_within(

@@ -33,7 +33,6 @@ def visibility_distances(nav_map: NavMap, goal: tuple[float, float]) -> Tensor:
     Every shortest way around squares is a polyline whose corners are corners of squares.
     """
     frame, free = nav_map.frame, nav_map.free.numpy()
-    rows, columns = frame.shape
     west, north = frame.north_west
     padded = np.pad(free, 1).astype(int)
     count = padded[1:, 1:] + padded[:-1, 1:] + padded[1:, :-1] + padded[:-1, :-1]
@@ -63,9 +62,9 @@ def sees(nav_map: NavMap, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         good &= ~_crosses(p, q, spot, spot + 1)
         # Nor is there a way along the edge between two closed cells.
         if column + 1 < columns and not free[row, column + 1]:
-            good &= ~_crosses(p, q, spot, spot + [2, 1])
+            good &= ~_crosses(p, q, spot, spot + np.array([2, 1]))
         if row + 1 < rows and not free[row + 1, column]:
-            good &= ~_crosses(p, q, spot, spot + [1, 2])
+            good &= ~_crosses(p, q, spot, spot + np.array([1, 2]))
     # The border counts as closed.
     inner = (np.maximum(p, q) > 1e-9) & (np.minimum(p, q) < [columns - 1e-9, rows - 1e-9])
     good &= inner.all(axis=1)
