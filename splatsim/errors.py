@@ -19,3 +19,11 @@ class ResourceError(SplatsimError, MemoryError):
 
 class ReconstructionError(SplatsimError):
     """The footage cannot be turned into a scene; the message names the cause and what to do."""
+
+
+class MapError(SplatsimError, ValueError):
+    """A map cannot be made, or would be empty; the message says why."""
+
+
+class EpisodeError(SplatsimError, ValueError):
+    """An episode or a trajectory is not what it should be, or a suite cannot be played."""

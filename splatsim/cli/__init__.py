@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from splatsim import doctor
+from splatsim.cli.bev import bev_of_scene
 from splatsim.cli.reconstruct import reconstruct_footage
 from splatsim.cli.refine import refine_maps
 from splatsim.cli.render import fly_through
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "reconstruct": reconstruct_footage,
         "render": fly_through,
         "refine": refine_maps,
+        "bev": bev_of_scene,
         "view": view,
         "doctor": diagnose,
     }

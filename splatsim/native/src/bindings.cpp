@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "march.hpp"
 #include "raycast.hpp"
+#include "sweep.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -412,6 +414,59 @@ void bind_composite_backward(const VoxelBox& box, In<T, 1> probabilities, In<T, 
   composite_backward<T>(box, grid, rays, d_out, d_probabilities.data(), d_values.data(), threads);
 }
 
+// ---- maps
+
+void bind_march(In<uint8_t, 2> open, Out<float, 2> distances) {
+  expect(distances, {open.shape(0), open.shape(1)}, "distances");
+  // Cells are counted in 32 bits, with a border around them.
+  if ((open.shape(0) + 2) * (open.shape(1) + 2) >= size_t{1} << 31) throw nb::value_error("the map has too many cells.");
+  nb::gil_scoped_release release;
+  march(open.data(), static_cast<int>(open.shape(0)), static_cast<int>(open.shape(1)), distances.data());
+}
+
+CellMap make_map(const In<uint8_t, 2>& blocked, double west, double north, double resolution, bool walled) {
+  if (!(resolution > 0)) throw nb::value_error("resolution must be positive.");
+  if (blocked.shape(0) * blocked.shape(1) >= size_t{1} << 31) throw nb::value_error("the map has too many cells.");
+  return {blocked.data(), static_cast<int>(blocked.shape(0)), static_cast<int>(blocked.shape(1)), west, north,
+          resolution, walled};
+}
+
+Discs make_discs(const In<double, 2>& places, const In<double, 2>& moves, const In<double, 1>& radii) {
+  const size_t n = radii.shape(0);
+  expect(places, {n, 2}, "places");
+  expect(moves, {n, 2}, "moves");
+  return {places.data(), moves.data(), radii.data(), static_cast<int64_t>(n)};
+}
+
+void bind_sweep(In<uint8_t, 2> blocked, double west, double north, double resolution, bool walled,
+                In<double, 2> places, In<double, 2> moves, In<double, 1> radii, In<double, 2> other_places,
+                In<double, 2> other_moves, In<double, 1> other_radii, In<int64_t, 1> first, Out<double, 1> times,
+                Out<double, 2> normals, Out<int64_t, 1> met, int threads) {
+  const CellMap map = make_map(blocked, west, north, resolution, walled);
+  const Discs discs = make_discs(places, moves, radii), others = make_discs(other_places, other_moves, other_radii);
+  const auto n = static_cast<size_t>(discs.n);
+  expect(first, {n + 1}, "first");
+  for (size_t i = 0; i <= n; ++i)
+    if (first.data()[i] < (i ? first.data()[i - 1] : 0) || first.data()[i] > others.n)
+      throw nb::value_error("first must rise within the rows of the other discs.");
+  expect(times, {n}, "times");
+  expect(normals, {n, 2}, "normals");
+  expect(met, {n}, "met");
+  const Contacts out{times.data(), normals.data(), met.data()};
+  nb::gil_scoped_release release;
+  sweep(map, discs, others, first.data(), out, threads);
+}
+
+void bind_gaps(In<uint8_t, 2> blocked, double west, double north, double resolution, bool walled, In<double, 2> points,
+               double reach, Out<double, 1> out, int threads) {
+  const CellMap map = make_map(blocked, west, north, resolution, walled);
+  expect(points, {points.shape(0), 2}, "points");
+  expect(out, {points.shape(0)}, "out");
+  if (!(reach >= 0)) throw nb::value_error("reach must not be negative.");
+  nb::gil_scoped_release release;
+  gaps(map, points.data(), static_cast<int64_t>(points.shape(0)), reach, out.data(), threads);
+}
+
 template <class T>
 void bind_rays(nb::module_& m) {
   m.def("composite_rays", &bind_composite<T>, "box"_a, "probabilities"_a, "values"_a, "origins"_a, "directions"_a,
@@ -489,6 +544,13 @@ NB_MODULE(_ext, m) {
         "counts"_a.noconvert(), "threads"_a);
   bind_rays<float>(m);
   bind_rays<double>(m);
+
+  m.def("march", &bind_march, "open"_a, "distances"_a.noconvert());
+  m.def("sweep", &bind_sweep, "blocked"_a, "west"_a, "north"_a, "resolution"_a, "walled"_a, "places"_a, "moves"_a,
+        "radii"_a, "other_places"_a, "other_moves"_a, "other_radii"_a, "first"_a, "times"_a.noconvert(),
+        "normals"_a.noconvert(), "met"_a.noconvert(), "threads"_a);
+  m.def("gaps", &bind_gaps, "blocked"_a, "west"_a, "north"_a, "resolution"_a, "walled"_a, "points"_a, "reach"_a,
+        "out"_a.noconvert(), "threads"_a);
 
   m.def("empty", &empty, "shape"_a, "An uninitialised float32 tensor.");
   m.def("kernels", [](const std::string& name) -> const Kernels& {

@@ -1,0 +1,141 @@
+"""Maps from Gaussians against the exact maps of the apartment: free space, registration, doors, walls, time.
+
+python bench/maps.py surface                 the apartment's own Gaussians
+python bench/maps.py SCENE_FOLDER            a reconstruction of its video
+"""
+
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import cv2
+import numpy as np
+import torch
+import trimesh
+from maps_truth import best_shift, doors_and_walls, iou
+from reconstruction_truth import judge_video_poses, scene_poses, trace_depth
+
+from splatsim import Cameras
+from splatsim.formats.arrays import read_nav_map
+from splatsim.grids import FREE, GridFrame, NavMap, VoxelFrame
+from splatsim.maps import MapOptions, SceneMaps, bird_view, distance_field, map_gaussians
+from splatsim.occupancy.raycast import camera_rays
+from splatsim.scene import Scene
+
+HERE = Path(__file__).resolve().parent
+APARTMENT = HERE.parent / "scenes" / "apartment"
+FRAMES = 3
+"""Frames that must see a cell for it to count."""
+WIDTH = 320
+
+
+def truth() -> tuple[NavMap, VoxelFrame, np.ndarray, np.ndarray, float]:
+    """The exact map, its voxels, and pose, intrinsics and rate of the video."""
+    facts = json.loads((APARTMENT / "trajectory.json").read_text(encoding="utf-8"))
+    frame = Scene.load(APARTMENT).occupancy.frame
+    K = np.array(facts["K"]) * np.array([[WIDTH / facts["width"]], [WIDTH / facts["width"]], [1.0]])
+    return read_nav_map(APARTMENT / "nav_map.npz"), frame, np.array(facts["world_from_cam"]), K, facts["fps"]
+
+
+def seen_cells(nav_map: NavMap, poses: np.ndarray, K: np.ndarray) -> torch.Tensor:
+    """Cells in whose column, from the floor to the top of the band, rays of at least three frames end: on the mesh."""
+    mesh = trimesh.load(APARTMENT / "mesh.glb", force="mesh")
+    height = WIDTH * 9 // 16
+    counts = torch.zeros(nav_map.frame.shape, dtype=torch.int64)
+    for pose in poses:
+        depth = torch.from_numpy(trace_depth(mesh, pose, K, WIDTH, height, step=2)).flatten()
+        view = torch.from_numpy(np.linalg.inv(pose))[None]
+        half = np.diag([0.5, 0.5, 1.0]) @ K  # a ray through the middle of each block of two by two pixels
+        rays = camera_rays(Cameras(view, torch.from_numpy(half)[None], WIDTH // 2, height // 2))
+        met = depth > 0
+        ends = rays.select(met).at(depth[met])
+        ends = ends[(ends[:, 2] > -0.02) & (ends[:, 2] < nav_map.z_range[1])]
+        cells = nav_map.frame.cell_of(ends[:, :2])
+        cells = cells[nav_map.frame.contains(cells)]
+        once = torch.zeros_like(counts)
+        once[cells[:, 0], cells[:, 1]] = 1
+        counts += once
+    return counts >= FRAMES
+
+
+def judge(found: SceneMaps, true: NavMap, seen: torch.Tensor) -> dict[str, float]:
+    counted = seen & (true.cells != 2)
+    rows, columns = best_shift(found.nav_map.free, true.free, counted)
+    return {
+        "floor height, cm": 100 * found.floor.height,
+        "floor tilt, deg": found.floor.tilt_deg,
+        "cells that count": int(counted.sum()),
+        "IoU of free space": iou(found.nav_map.free, true.free, counted),
+        "IoU of free space, all known cells": iou(found.nav_map.free, true.free, true.cells != 2),
+        "registration, cells": float(np.hypot(rows, columns)),
+        **doors_and_walls(found.nav_map, true, APARTMENT),
+    }
+
+
+def draw(path: Path, found: NavMap, true: NavMap, seen: torch.Tensor) -> None:
+    """White and black where both agree, red: free space that was missed, blue: what was taken for free."""
+    picture = np.zeros((*true.frame.shape, 3), np.uint8)
+    f, t = found.free.numpy(), true.free.numpy()
+    picture[f & t], picture[t & ~f], picture[f & ~t] = 255, (60, 60, 230), (230, 90, 60)
+    picture[~seen.numpy()] //= 2
+    cv2.imwrite(str(path), np.kron(picture, np.ones((4, 4, 1), np.uint8)))
+
+
+def main(which: str) -> None:
+    true, frame, poses, K, fps = truth()
+    if which == "surface":
+        scene = Scene.load(APARTMENT)
+        gaussians, cameras = scene.gaussians, scene.cameras.to(torch.float32)[::8]
+        poses = poses[::8]
+    else:
+        scene = Scene.load(Path(which))
+        similarity, figures = judge_video_poses(Path(which), poses, fps)
+        move = torch.eye(4)
+        move[:3, :3], move[:3, 3] = torch.from_numpy(similarity.rotation), torch.from_numpy(similarity.shift)
+        gaussians = scene.gaussians.transform(move, similarity.scale)
+        frames, found_poses = scene_poses(Path(which))
+        moved = found_poses.copy()
+        moved[:, :3, :3] = similarity.rotation @ found_poses[:, :3, :3]
+        moved[:, :3, 3] = similarity.scale * found_poses[:, :3, 3] @ similarity.rotation.T + similarity.shift
+        cameras = scene.cameras.replace(viewmats=torch.from_numpy(np.linalg.inv(moved)).float())
+        poses = poses[[min(round(f["seconds"] * fps), len(poses) - 1) for f in frames]]
+        print("\n".join(f"{name:46s} {value:.4g}" for name, value in figures.items()))
+    started = perf_counter()
+    found = map_gaussians(gaussians, cameras, antialiased=scene.antialiased, options=MapOptions(frame=frame))
+    seconds = perf_counter() - started
+    seen = seen_cells(true, poses, K)
+    for name, value in (judge(found, true, seen) | {"seconds to make the maps": seconds}).items():
+        print(f"{name:46s} {value:.4g}")
+    if which == "surface":
+        bev = bird_view(gaussians, found.nav_map.frame, floor=found.floor)
+        counted = seen & (true.cells != 2) & bev.observed
+        low = bev.observed & (bev.heights < 0.1)
+        rows, columns = best_shift(low, true.free, counted)
+        print(f"{'registration of the BEV, cells':46s} {np.hypot(rows, columns):.4g}")
+    out = HERE.parent / "out"
+    out.mkdir(exist_ok=True)
+    draw(out / f"maps_{'surface' if which == 'surface' else 'reconstruction'}.png", found.nav_map, true, seen)
+
+
+def speed() -> None:
+    """The distance field of an empty and of a cluttered map of 1024² cells."""
+    for name, share in (("empty", 0.0), ("cluttered", 0.1)):
+        cells = (torch.rand(1024, 1024, generator=torch.Generator().manual_seed(0)) < share).to(torch.uint8)
+        cells[500:520, 500:520] = FREE
+        nav_map = NavMap(GridFrame((0.0, 51.2), 0.05, (1024, 1024)), cells, (0.1, 1.8))
+        times = []
+        for _ in range(7):
+            started = perf_counter()
+            distance_field(nav_map, (25.5, 25.7))
+            times.append(perf_counter() - started)
+        low, middle = 1000 * min(times), 1000 * np.median(times)
+        print(f"distance field of 1024² cells, {name:20s} {low:.1f} ms, median {middle:.1f} ms")
+
+
+if __name__ == "__main__":
+    for case in sys.argv[1:] or ["surface"]:
+        if case == "speed":
+            speed()
+        else:
+            main(case)

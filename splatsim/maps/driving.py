@@ -1,0 +1,133 @@
+"""NavMap: where a robot may drive, from a 3D grid, its floor, and what the cameras saw."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+
+from splatsim.errors import MapError
+from splatsim.grids import FREE, OCCUPIED, UNKNOWN, GridFrame, NavMap, VoxelFrame
+from splatsim.maps.carving import Carving
+from splatsim.maps.floor import Floor
+from splatsim.maps.solid import LEAST_VIEWS
+
+FLOOR_BAND = 0.1
+"""Metres above and below the floor in which what is seen is the floor."""
+SEEN_THROUGH = 0.8
+"""Share of the height band that must be looked through where the floor itself is not seen."""
+
+
+@dataclass(frozen=True)
+class Robot:
+    """What drives.
+
+    Raises:
+        ValueError: a length is not positive, or the lowest obstacle is not below the top.
+    """
+
+    height: float = 1.8
+    """What hangs higher does not block it, metres."""
+    radius: float = 0.2
+    """Of the disc that it covers, metres."""
+    clearance: float = 0.1
+    """What is lower than this it drives over, metres."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.radius < 100):
+            raise ValueError(f"Robot.radius is {self.radius}; expected a positive length in metres.")
+        if not (0 <= self.clearance < self.height < 100):
+            raise ValueError(
+                f"Robot has clearance {self.clearance} and height {self.height}; expected 0 ≤ clearance < height."
+            )
+
+
+def grid_frame_of(frame: VoxelFrame) -> GridFrame:
+    """The cells below the columns of a voxel grid."""
+    nx, ny, _ = frame.shape
+    return GridFrame((frame.origin[0], frame.origin[1] + ny * frame.voxel_size), frame.voxel_size, (ny, nx))
+
+
+def drive_map(
+    frame: VoxelFrame,
+    solid: Bool[Tensor, "x y z"],
+    floor: Floor,
+    robot: Robot,
+    carving: Carving | None = None,
+    *,
+    speck: float = 0.02,
+) -> NavMap:
+    """The map of what stands between the robot's clearance and its height above the floor.
+
+    A cell is free where nothing solid stands in that band and the floor is seen there or beside, or nearly all of the
+    band is looked through. Without cameras, where Gaussians of the floor lie.
+
+    Args:
+        speck: Square metres; groups of occupied cells that are smaller, in the midst of free ones, are noise.
+    """
+    heights = _heights(frame, floor)
+    band = (heights > robot.clearance) & (heights < robot.height)
+    ground = heights.abs() < FLOOR_BAND + frame.voxel_size / 2
+    occupied = (solid & band).any(2)
+    if carving is None:
+        known = _dilated((solid & ground).any(2))
+    else:
+        passed = ((carving.through >= LEAST_VIEWS) & band).sum(2) >= SEEN_THROUGH * band.sum(2)
+        known = _dilated(((carving.ended > 0) & ground).any(2)) | passed
+    free = _without_specks(known & ~occupied, speck / frame.voxel_size**2)
+    cells = torch.where(free, FREE, torch.where(occupied, OCCUPIED, UNKNOWN)).to(torch.uint8)
+    picture: UInt8[Tensor, "rows cols"] = cells.T.flip(0).contiguous()
+    return NavMap(grid_frame_of(frame), picture, (robot.clearance, robot.height))
+
+
+def check_not_empty(nav_map: NavMap, robot: Robot, floor: Floor) -> None:
+    """Raise unless the robot has somewhere to be.
+
+    Raises:
+        MapError: no cell is free, or none where the whole robot fits; the message says which, and why.
+    """
+    size = nav_map.frame.resolution**2
+    counts = [int((nav_map.cells == state).sum()) * size for state in (FREE, OCCUPIED, UNKNOWN)]
+    what = f"of {sum(counts):.1f} m², {counts[1]:.1f} m² are occupied and {counts[2]:.1f} m² unknown"
+    if counts[0] == 0:
+        why = (
+            "nobody saw the floor: check that the cameras belong to this scene"
+            if counts[1] < counts[2]
+            else f"something stands within {nav_map.z_range[0]:g} to {nav_map.z_range[1]:g} m above the floor at "
+            f"{floor.height:.2f} m everywhere: check the scale of the scene and the height of the robot"
+        )
+        raise MapError(f"the map is empty: {what}; {why}.")
+    fits = int((nav_map.inflate(robot.radius).cells == FREE).sum()) * size
+    if fits == 0:
+        raise MapError(
+            f"the map is empty for a robot of radius {robot.radius:g} m: {counts[0]:.2f} m² are free, but it fits "
+            f"nowhere ({what}); expected a smaller radius, or a larger scale of the scene."
+        )
+
+
+def _heights(frame: VoxelFrame, floor: Floor) -> Tensor:
+    """Of the centres of voxels above the floor, metres."""
+    x, y, z = (
+        frame.origin[axis] + (torch.arange(frame.shape[axis], dtype=torch.float64) + 0.5) * frame.voxel_size
+        for axis in range(3)
+    )
+    ground = floor.heights(torch.stack(torch.meshgrid(x, y, indexing="ij"), -1))
+    return z - ground[..., None]
+
+
+def _dilated(mask: Bool[Tensor, "a b"]) -> Bool[Tensor, "a b"]:
+    """The mask and the cells beside it."""
+    return torch.nn.functional.max_pool2d(mask[None, None].float(), 3, 1, 1)[0, 0] > 0
+
+
+def _without_specks(free: Bool[Tensor, "a b"], smallest: float) -> Bool[Tensor, "a b"]:
+    """Free cells with small groups of others filled in, and without slivers that are narrower than three cells."""
+    from scipy.ndimage import binary_opening, label
+
+    found = free.numpy().copy()
+    groups, _ = label(~found, np.ones((3, 3)))
+    sizes = np.bincount(groups.ravel())
+    sizes[0] = 0
+    found |= (groups > 0) & (sizes[groups] < smallest)
+    return torch.from_numpy(binary_opening(found, np.ones((3, 3))))

@@ -1,0 +1,117 @@
+"""The floor of a scene, from its Gaussians: a plane below the cameras that holds many level ones."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from splatsim.cameras import Cameras
+from splatsim.errors import MapError
+from splatsim.gaussians import Gaussians
+from splatsim.transforms import rotmat_from_quat
+
+LEVEL_COS = math.cos(math.radians(25))
+"""Gaussians whose shortest axis is within 25° of upright are level."""
+BIN = 0.02
+"""Metres of height that one level spans."""
+SHARE = 0.2
+"""Of the strongest level below the cameras, what the lowest must have to be the floor."""
+LEAST_AREA = 0.25
+"""Square metres of level Gaussians without which there is no floor."""
+STEEPEST_DEG = 10.0
+"""A plane that is steeper is no floor."""
+BANDS = (0.12, 0.08, 0.06, 0.05, 0.04, 0.04)
+"""Metres around the plane in which Gaussians count, round by round."""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A plane z = height + slope_x · x + slope_y · y."""
+
+    height: float
+    """At x = y = 0, metres."""
+    slope_x: float = 0.0
+    """Metres per metre."""
+    slope_y: float = 0.0
+    """Metres per metre."""
+    area: float = 0.0
+    """Of the Gaussians on it, square metres."""
+    thickness: float = 0.0
+    """Their root mean square distance from it, metres."""
+
+    def heights(self, points: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
+        """z of the floor below points (x, y), metres."""
+        return self.height + self.slope_x * points[..., 0] + self.slope_y * points[..., 1]
+
+    @property
+    def tilt_deg(self) -> float:
+        """Between the plane and the horizontal, degrees."""
+        return math.degrees(math.atan(math.hypot(self.slope_x, self.slope_y)))
+
+
+def fit_floor(gaussians: Gaussians, cameras: Cameras | None = None) -> Floor:
+    """The lowest level below the cameras with much area, as a plane, by reweighted least squares.
+
+    Gaussians count by opacity times the area of their largest cross-section. What reflections put below a floor is
+    thin there; tables, and ceilings where there are no cameras to look below, stand above it.
+
+    Raises:
+        MapError: no level surface of at least a quarter of a square metre lies below the cameras.
+    """
+    means, weights = _level(gaussians)
+    if cameras is not None:
+        below = means[:, 2] < float(cameras.positions[:, 2].double().quantile(0.1))
+        means, weights = means[below], weights[below]
+    total = float(weights.sum())
+    if total < LEAST_AREA:
+        where = "below the cameras " if cameras is not None else ""
+        raise MapError(
+            f"the {len(gaussians)} Gaussians have {total:.3f} m² of level surface {where}(of at least {LEAST_AREA}); "
+            "expected a floor in metres with z up: check the scale and the direction of up."
+        )
+    return _fit_plane(means, weights, _lowest_peak(means[:, 2], weights))
+
+
+def _level(gaussians: Gaussians) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
+    """Means and weighted areas of the Gaussians that lie flat."""
+    with torch.no_grad():
+        ordered, axes = gaussians.scales.double().sort(dim=-1)
+        normals = rotmat_from_quat(gaussians.quats.double()).gather(2, axes[:, None, :1].expand(-1, 3, 1))[..., 0]
+        flat = (ordered[:, 0] < 0.5 * ordered[:, 1]) & (normals[:, 2].abs() > LEVEL_COS)
+        # A Gaussian hides as much as a disc of its opacity with an area of 2π σ₁ σ₂; huge ones are haze.
+        flat &= (ordered[:, 2] < 2.0) & gaussians.means.isfinite().all(-1)
+        area = 2 * math.pi * ordered[:, 1] * ordered[:, 2] * gaussians.opacities.double()
+        return gaussians.means.double()[flat], area[flat]
+
+
+def _lowest_peak(heights: Float[Tensor, " m"], weights: Float[Tensor, " m"]) -> float:
+    """The height of the lowest level that has enough of the area of the strongest one."""
+    first = float(heights.min())
+    count = min(int((float(heights.max()) - first) / BIN) + 1, 1_000_000)
+    bins = ((heights - first) / BIN).long().clamp_max(count - 1)
+    level = torch.zeros(count, dtype=torch.float64).index_add_(0, bins, weights)
+    smooth = torch.nn.functional.conv1d(level[None, None], torch.tensor([[[0.5, 1.0, 0.5]]]).double(), padding=1)[0, 0]
+    padded = torch.nn.functional.pad(smooth, (1, 1))
+    peaks = (smooth >= padded[:-2]) & (smooth >= padded[2:]) & (smooth >= SHARE * smooth.max())
+    return first + (int(peaks.nonzero()[0, 0]) + 0.5) * BIN
+
+
+def _fit_plane(means: Float[Tensor, "m 3"], weights: Float[Tensor, " m"], height: float) -> Floor:
+    plane = torch.tensor([0.0, 0.0, height], dtype=torch.float64)
+    design = torch.cat([means[:, :2], torch.ones(len(means), 1, dtype=torch.float64)], dim=-1)
+    for band in BANDS:
+        apart = means[:, 2] - design @ plane
+        w = weights * (1 - (apart / band).square()).clamp_min(0).square()
+        # A ridge of a square centimetre keeps the slope of a strip, which nothing fixes, at zero.
+        normal = design.T @ (design * w[:, None]) + 1e-4 * torch.diag(torch.tensor([1.0, 1.0, 0.0])).double()
+        candidate = torch.linalg.solve(normal, design.T @ (w * means[:, 2]))
+        if float(candidate[:2].norm()) > math.tan(math.radians(STEEPEST_DEG)):
+            break
+        plane = candidate
+    apart = means[:, 2] - design @ plane
+    near = apart.abs() < BANDS[-1]
+    area = float(weights[near].sum())
+    spread = float((weights[near] * apart[near].square()).sum() / max(area, 1e-12)) ** 0.5
+    return Floor(float(plane[2]), float(plane[0]), float(plane[1]), area, spread)
