@@ -100,7 +100,7 @@ class _FirstEigenvector(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         matrices, q = ctx.saved_tensors
         value = (q[:, None] @ matrices @ q[..., None]).squeeze(-1)  # [n 1]
-        # dq = (λ - M)⁺ dM q, as a geometric series: (1/λ) (1 + B)(1 + B²)(1 + B⁴) …, with B = M / λ off the eigenvector.
+        # dq = (λ - M)⁺ dM q as a geometric series, (1 + B)(1 + B²)(1 + B⁴) … / λ, with B = M / λ off the eigenvector.
         rest = matrices / value[..., None] - q[..., None] * q[:, None]
         solved = grads[0] - q * (q * grads[0]).sum(-1, keepdim=True)
         for _ in range(SQUARINGS):
