@@ -220,7 +220,7 @@ def _stride_out(points: Array, speed: float, yaw: float) -> tuple[Array, Array]:
     speeds = np.sqrt(squares)
     times: Array = np.concatenate([[0.0], np.cumsum(2 * steps / (speeds[1:] + speeds[:-1]))])
     moments = np.linspace(0, times[-1], max(2, round(times[-1] / TICK) + 1))
-    length = steps * np.arange(len(curve))
+    length: Array = steps * np.arange(len(curve), dtype=np.float64)
     gone = _eased_length(times, speeds, length, moments)
     places = np.stack([np.interp(gone, length, curve[:, axis]) for axis in range(2)], axis=-1)
     start = courses[0] + 2 * np.pi * round((yaw - courses[0]) / (2 * np.pi))
