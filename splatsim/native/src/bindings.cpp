@@ -282,6 +282,40 @@ void expose_backward(const Kernels& k, In<float, 3> image, In<float, 1> gains, I
   k.expose_backward(pixels, image.data(), gains.data(), d_out.data(), d_image.data(), sums.data(), threads);
 }
 
+void skin(const Kernels& k, int mode, In<int32_t, 2> joints, In<float, 2> weights, In<float, 2> bones,
+          In<float, 2> means, In<float, 2> quats, Out<float, 2> out_means, Out<float, 2> out_quats,
+          std::optional<Out<float, 2>> out_turns, int threads) {
+  const size_t n = means.shape(0), influences = joints.shape(1);
+  expect(joints, {n, influences}, "joints");
+  expect(weights, {n, influences}, "weights");
+  expect(bones, {bones.shape(0), size_t{kBoneFloats}}, "bones");
+  expect(means, {n, 3}, "means");
+  expect(quats, {n, 4}, "quats");
+  expect(out_means, {n, 3}, "out_means");
+  expect(out_quats, {n, 4}, "out_quats");
+  if (out_turns) expect(*out_turns, {n, 4}, "out_turns");
+  if (mode < 0 || mode > 2 || influences == 0) throw nb::value_error("unknown mode, or no weights.");
+  const auto count = static_cast<int32_t>(bones.shape(0));
+  for (size_t i = 0; i < n * influences; ++i)
+    if (joints.data()[i] < 0 || joints.data()[i] >= count) throw nb::value_error("a weight names no joint.");
+  const Skin skin{joints.data(), weights.data(), bones.data(), static_cast<int>(influences),
+                  static_cast<SkinMode>(mode)};
+  const SkinOutput out{out_means.data(), out_quats.data(), out_turns ? out_turns->data() : nullptr};
+  nb::gil_scoped_release release;
+  k.skin(skin, static_cast<int64_t>(n), means.data(), quats.data(), out, threads);
+}
+
+void rotate_sh(const Kernels& k, In<float, 3> sh, In<float, 2> turns, Out<float, 3> out, int threads) {
+  const size_t n = sh.shape(0), coefficients = sh.shape(1);
+  expect(sh, {n, coefficients, 3}, "sh");
+  expect(turns, {n, 4}, "turns");
+  expect(out, {n, coefficients, 3}, "out");
+  if (coefficients != 4 && coefficients != 9 && coefficients != 16)
+    throw nb::value_error("sh needs 4, 9 or 16 coefficients.");
+  nb::gil_scoped_release release;
+  k.rotate_sh(static_cast<int64_t>(n), static_cast<int>(coefficients), sh.data(), turns.data(), out.data(), threads);
+}
+
 void surface_ids(const Kernels& k, const Frame& f, Out<int32_t, 2> ids, int threads) {
   check_picture(f, ids.shape(0), ids.shape(1), "ids");
   nb::gil_scoped_release release;
@@ -522,6 +556,9 @@ NB_MODULE(_ext, m) {
       .def("expose", expose, "image"_a, "gains"_a, "offsets"_a, "out"_a.noconvert(), "threads"_a)
       .def("expose_backward", expose_backward, "image"_a, "gains"_a, "d_out"_a, "d_image"_a.noconvert(),
            "sums"_a.noconvert(), "threads"_a)
+      .def("skin", skin, "mode"_a, "joints"_a, "weights"_a, "bones"_a, "means"_a, "quats"_a, "out_means"_a.noconvert(),
+           "out_quats"_a.noconvert(), "out_turns"_a.none().noconvert(), "threads"_a)
+      .def("rotate_sh", rotate_sh, "sh"_a, "turns"_a, "out"_a.noconvert(), "threads"_a)
       .def("adam", adam, "parameter"_a.noconvert(), "gradient"_a, "first"_a.noconvert(), "second"_a.noconvert(),
            "learning_rates"_a, "visible"_a.none(), "beta1"_a, "beta2"_a, "epsilon"_a, "correction1"_a, "correction2"_a,
            "threads"_a);
