@@ -178,7 +178,7 @@ def _cloth(cloth: Cloth, places: Tensor, seed: int) -> Tensor:
         lines = [_soft(((t / 0.06) % 1.0 - 0.5).abs() - 0.16, 0.06) for t in (z, around)]
         color = _mix(color, accent, 0.5 * lines[0] + 0.5 * lines[1])
     elif cloth.pattern == "denim":
-        worn = torch.exp(-((y.abs() - 0.13) / 0.05) ** 2) * (z < 0) * (z > -0.35) * (x > 0.02)
+        worn = torch.exp(-(((y.abs() - 0.13) / 0.05) ** 2)) * (z < 0) * (z > -0.35) * (x > 0.02)
         color = _mix(color, (0.55, 0.62, 0.72), 0.25 * worn + 0.12 * noise(places * 220, seed + 9).abs())
     elif cloth.pattern == "block":
         color = _mix(color, accent, _soft((z - 0.36).abs() - 0.05, 0.004))

@@ -14,14 +14,36 @@ from splatsim.avatar.looks import Cloth, Color, Look, paint
 from splatsim.avatar.meshes import neighbour_means, vertex_normals
 from splatsim.avatar.surface import sample_surface
 
-SKINS = ((0.87, 0.69, 0.58), (0.80, 0.61, 0.49), (0.68, 0.48, 0.36), (0.53, 0.36, 0.26), (0.38, 0.25, 0.18), (0.28, 0.18, 0.13))
-HAIRS = ((0.07, 0.05, 0.04), (0.15, 0.09, 0.06), (0.27, 0.16, 0.09), (0.45, 0.27, 0.13), (0.62, 0.47, 0.26), (0.42, 0.17, 0.08))
+SKINS = (
+    (0.87, 0.69, 0.58),
+    (0.80, 0.61, 0.49),
+    (0.68, 0.48, 0.36),
+    (0.53, 0.36, 0.26),
+    (0.38, 0.25, 0.18),
+    (0.28, 0.18, 0.13),
+)
+HAIRS = (
+    (0.07, 0.05, 0.04),
+    (0.15, 0.09, 0.06),
+    (0.27, 0.16, 0.09),
+    (0.45, 0.27, 0.13),
+    (0.62, 0.47, 0.26),
+    (0.42, 0.17, 0.08),
+)
 IRISES = ((0.25, 0.15, 0.08), (0.35, 0.23, 0.11), (0.30, 0.36, 0.22), (0.28, 0.40, 0.52))
 TOPS = (
     (0.85, 0.84, 0.81), (0.16, 0.17, 0.20), (0.55, 0.13, 0.14), (0.17, 0.28, 0.48), (0.22, 0.38, 0.27), (0.78, 0.62, 0.22),
     (0.60, 0.62, 0.65), (0.45, 0.30, 0.48), (0.80, 0.48, 0.36), (0.30, 0.48, 0.55), (0.70, 0.65, 0.55), (0.86, 0.72, 0.74),
 )  # fmt: skip
-BOTTOMS = ((0.16, 0.22, 0.36), (0.24, 0.31, 0.45), (0.12, 0.12, 0.14), (0.45, 0.40, 0.32), (0.30, 0.31, 0.33), (0.33, 0.25, 0.19), (0.28, 0.32, 0.24))
+BOTTOMS = (
+    (0.16, 0.22, 0.36),
+    (0.24, 0.31, 0.45),
+    (0.12, 0.12, 0.14),
+    (0.45, 0.40, 0.32),
+    (0.30, 0.31, 0.33),
+    (0.33, 0.25, 0.19),
+    (0.28, 0.32, 0.24),
+)
 SHOES = ((0.10, 0.09, 0.09), (0.33, 0.21, 0.13), (0.82, 0.81, 0.79), (0.25, 0.27, 0.33), (0.55, 0.15, 0.14))
 DETAIL = {"eyes": 40.0, "face": 9.0, "head": 2.0, "hand": 3.0}
 """How much denser than elsewhere Gaussians lie."""
@@ -37,9 +59,7 @@ class Person:
     """Their colours."""
     name: str = "person"
 
-    def colors_at(
-        self, triangles: Int[Tensor, " n"], barycentric: Float[Tensor, "n 3"]
-    ) -> Float[Tensor, "n 3"]:
+    def colors_at(self, triangles: Int[Tensor, " n"], barycentric: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Colours in [0, 1] of points on the surface, with the light of an overcast sky in the rest pose."""
         corners = self.mesh.faces[triangles]
         places = (self.mesh.template[corners] * barycentric[..., None]).sum(1)
@@ -115,7 +135,11 @@ def make_person(seed: int) -> Person:
 
 
 def _outfit(rng: np.random.Generator, female: bool, age: float) -> Outfit:
-    bottoms = ["trousers", "trousers", "trousers", "shorts", "skirt", "long skirt"] if female else ["trousers"] * 5 + ["shorts"]
+    bottoms = (
+        ["trousers", "trousers", "trousers", "shorts", "skirt", "long skirt"]
+        if female
+        else ["trousers"] * 5 + ["shorts"]
+    )
     hairs = ["bob", "long", "long", "full", "short"] if female else ["short", "short", "full", "short"]
     if not female and age > 45:
         hairs.append("none")
@@ -148,7 +172,9 @@ def _look(rng: np.random.Generator, female: bool, age: float, people: np.ndarray
         lipstick=float(rng.uniform(0, 0.9)) if female and age > 16 else 0.0,
         top=_cloth(rng, TOPS, ["plain", "plain", "stripes", "checks", "block", "knit"]),
         bottom=_cloth(rng, BOTTOMS, ["plain", "denim", "denim"]),
-        shoes=Cloth(SHOES[int(rng.integers(len(SHOES)))], (0.85, 0.84, 0.82) if rng.random() < 0.5 else (0.12, 0.11, 0.11)),
+        shoes=Cloth(
+            SHOES[int(rng.integers(len(SHOES)))], (0.85, 0.84, 0.82) if rng.random() < 0.5 else (0.12, 0.11, 0.11)
+        ),
         seed=int(rng.integers(1 << 30)),
     )
 
