@@ -14,7 +14,7 @@ from torch import Tensor
 from splatsim.avatar.body import ShapedBody
 from splatsim.avatar.meshes import clip, join, smoothed, vertex_normals, weld
 
-WAIST, HIP_HEM, KNEE, ANKLE, SOLE = 0.17, 0.02, -0.37, -0.745, -0.818
+HIP_HEM, KNEE, ANKLE, SOLE = 0.02, -0.37, -0.745, -0.818
 SHOULDER, ELBOW, WRIST = (0.015, 0.168, 0.525), (0.013, 0.313, 0.349), (0.176, 0.431, 0.245)
 ARM_JOINTS = ("upperarm", "lowerarm", "hand", "index", "middle", "ring", "pinky", "thumb")
 UNDER = 0.02
@@ -106,7 +106,7 @@ def _uncovered(skin: ShapedBody, outfit: Outfit) -> ShapedBody:
 
 def _top_field(mesh: ShapedBody, outfit: Outfit) -> Float[Tensor, " v"]:
     x, y, z = mesh.template.unbind(-1)
-    hem = {"tee": HIP_HEM, "shirt": HIP_HEM, "jumper": HIP_HEM + 0.03, "coat": HIP_HEM}[outfit.top]
+    hem = {"tee": HIP_HEM, "shirt": HIP_HEM, "jumper": HIP_HEM, "coat": HIP_HEM}[outfit.top]
     sleeve = min(outfit.sleeve, 0.62) if outfit.top == "tee" else outfit.sleeve
     arms = 0.22 * (sleeve - arm_reach(mesh))
     # A ball around the base of the neck is left open, larger in front for a deep neckline.
@@ -123,7 +123,8 @@ def _bottom_field(mesh: ShapedBody, outfit: Outfit) -> Float[Tensor, " v"]:
     z = mesh.template[:, 2]
     # Skirts hide the legs only as far as nobody looks in from below.
     hem = {"trousers": ANKLE + 0.012, "shorts": KNEE + 0.03, "skirt": -0.12, "long skirt": -0.2}[outfit.bottom]
-    waist = torch.minimum(WAIST - z, z - hem)
+    # No cloth under cloth: the top, which ends lower, covers the waist.
+    waist = torch.minimum(HIP_HEM + UNDER - z, z - hem)
     return torch.minimum(waist, 0.4 * (0.5 - arm_share(mesh)))
 
 
@@ -159,7 +160,7 @@ def _bottom(body: ShapedBody, tights: ShapedBody, outfit: Outfit) -> ShapedBody:
     if outfit.bottom in ("skirt", "long skirt"):
         piece = body.only("skirt")
         hem = -0.33 if outfit.bottom == "skirt" else -0.62
-        piece = clip(piece, piece.template[:, 2] - hem)
+        piece = clip(piece, torch.minimum(piece.template[:, 2] - hem, HIP_HEM + 2 * UNDER - piece.template[:, 2]))
         return _offset(piece, 0.004)
     z = tights.template[:, 2]
     wide = ((0.0 - z).clamp_min(0) / 0.75) * (0.014 if outfit.bottom == "trousers" else 0.03)

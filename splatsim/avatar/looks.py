@@ -30,6 +30,8 @@ class Cloth:
     """Of stripes, checks or blocks."""
     pattern: Pattern = "plain"
     """How the two lie."""
+    opening: float = 0.0
+    """Whether it opens in front: 0 for no, or how far down its lapels reach, metres."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _lips(look: Look, color: Tensor, places: Tensor, red: Tensor) -> Tensor:
     lower = MOUTH_Z - 0.0098 * bow**0.8
     inside = _soft(torch.maximum(z - upper, lower - z), 0.0016) * (bow > 0) * (x > 0.1)
     lip = torch.lerp(red, torch.tensor([0.62, 0.10, 0.14]), 0.75 * look.lipstick)
-    color = _mix(color, lip, 0.8 * inside)
+    color = _mix(color, lip, (0.5 + 0.35 * look.lipstick) * inside)
     line = _soft((z - MOUTH_Z + 0.0008 * bow).abs() - 0.0008, 0.0014) * _soft(y.abs() - MOUTH_HALF, 0.002) * (x > 0.1)
     color = _mix(color, red * 0.35, 0.8 * line)
     nostril = ((y.abs() - 0.0075) / 0.0045) ** 2 + ((z - 0.6835) / 0.0026) ** 2 < 1
@@ -178,12 +180,21 @@ def _cloth(cloth: Cloth, places: Tensor, seed: int) -> Tensor:
         lines = [_soft(((t / 0.06) % 1.0 - 0.5).abs() - 0.16, 0.06) for t in (z, around)]
         color = _mix(color, accent, 0.5 * lines[0] + 0.5 * lines[1])
     elif cloth.pattern == "denim":
-        worn = torch.exp(-(((y.abs() - 0.13) / 0.05) ** 2)) * (z < 0) * (z > -0.35) * (x > 0.02)
+        worn = torch.exp(-(((y.abs() - 0.13) / 0.05) ** 2) - ((z + 0.16) / 0.12) ** 2) * (x > 0.02)
         color = _mix(color, (0.55, 0.62, 0.72), 0.25 * worn + 0.12 * noise(places * 220, seed + 9).abs())
     elif cloth.pattern == "block":
         color = _mix(color, accent, _soft((z - 0.36).abs() - 0.05, 0.004))
     elif cloth.pattern == "knit":
         color = color * (1 + 0.10 * torch.sin(places[:, 2:] * 700) * torch.sin(places[:, 1:2] * 500))
+    if cloth.opening > 0:
+        front = x > 0.03
+        lapel = (0.075 * (z - 0.56 + cloth.opening) / cloth.opening).clamp_min(0)
+        color = _mix(color, accent, _soft(y.abs() - lapel, 0.004) * (lapel > 0) * front)
+        edge = _soft((y.abs() - lapel).abs() - 0.0015, 0.003) * front
+        button = ((y - 0.012) ** 2 + (((z / 0.11) % 1.0 - 0.5) * 0.11) ** 2).sqrt()
+        below = (z < 0.56 - cloth.opening) * front
+        dark = color * 0.45
+        color = _mix(_mix(color, dark, 0.8 * edge), dark, 0.9 * _soft(button - 0.006, 0.003) * below)
     folds = noise(places * torch.tensor([22.0, 22.0, 9.0]), seed + 3)
     fine = noise(places * 150, seed + 2)
     return (color * (1 + 0.10 * folds + 0.04 * fine)[:, None]).clamp(0, 1)

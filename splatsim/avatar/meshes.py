@@ -32,11 +32,17 @@ def neighbour_means(vertices: Float[Tensor, "v d"], faces: Int[Tensor, "m 3"]) -
     return torch.where(count > 0, total / count.clamp_min(1), vertices)
 
 
+def border_vertices(faces: Int[Tensor, "m 3"], count: int) -> Int[Tensor, " b"]:
+    """Vertices on an edge that has one triangle only."""
+    edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1).values
+    unique, counts = torch.unique(edges[:, 0] * count + edges[:, 1], return_counts=True)
+    lone = unique[counts == 1]
+    return torch.unique(torch.cat([lone // count, lone % count]))
+
+
 def smoothed(mesh: ShapedBody, rounds: int, share: float = 0.5) -> ShapedBody:
     """The mesh with its vertices drawn towards their neighbours; border vertices stay."""
-    edges = torch.cat([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]]).sort(dim=1).values
-    unique, counts = torch.unique(edges, dim=0, return_counts=True)
-    inner = torch.ones(len(mesh.vertices), 1).index_fill_(0, unique[counts == 1].flatten(), 0.0)
+    inner = torch.ones(len(mesh.vertices), 1).index_fill_(0, border_vertices(mesh.faces, len(mesh.vertices)), 0.0)
     vertices = mesh.vertices
     for _ in range(rounds):
         vertices = vertices + share * inner * (neighbour_means(vertices, mesh.faces) - vertices)

@@ -11,7 +11,7 @@ from splatsim.avatar.avatar import Avatar
 from splatsim.avatar.body import LICENCE, Body, ShapedBody
 from splatsim.avatar.clothing import Outfit, dress
 from splatsim.avatar.looks import Cloth, Color, Look, paint
-from splatsim.avatar.meshes import neighbour_means, vertex_normals
+from splatsim.avatar.meshes import border_vertices, neighbour_means, vertex_normals
 from splatsim.avatar.surface import sample_surface
 
 SKINS = (
@@ -45,7 +45,7 @@ BOTTOMS = (
     (0.28, 0.32, 0.24),
 )
 SHOES = ((0.10, 0.09, 0.09), (0.33, 0.21, 0.13), (0.82, 0.81, 0.79), (0.25, 0.27, 0.33), (0.55, 0.15, 0.14))
-DETAIL = {"eyes": 40.0, "face": 9.0, "head": 2.0, "hand": 3.0}
+DETAIL = {"eyes": 40.0, "face": 9.0, "head": 2.0, "hand": 3.0, "hem": 4.0}
 """How much denser than elsewhere Gaussians lie."""
 
 
@@ -95,6 +95,7 @@ class Person:
             self.colors_at,
             count=gaussians,
             density=self._density(),
+            layers=self.mesh.parts,
             seed=seed,
             name=self.name,
             licence=LICENCE,
@@ -111,6 +112,10 @@ class Person:
         density[(skin & around) | ((mesh.parts == mesh.part_names.index("eyes")) & (x > 0.118))] = DETAIL["eyes"]
         hands = skin & (y.abs() > 0.43) & (z < 0.27)
         density[hands] = DETAIL["hand"]
+        border = torch.zeros(len(mesh.vertices), dtype=torch.bool)
+        border[border_vertices(mesh.faces, len(mesh.vertices))] = True
+        hems = border[mesh.faces].any(1) & ~skin
+        density[hems] = density[hems].clamp_min(DETAIL["hem"])
         return density
 
 
@@ -130,7 +135,8 @@ def make_person(seed: int) -> Person:
         proportions=float(rng.uniform(0.45, 0.8)),
         ancestry=[float(share) for share in people],
     )
-    outfit, look = _outfit(rng, female, age), _look(rng, female, age, people)
+    outfit = _outfit(rng, female, age)
+    look = _look(rng, female, age, people, {"coat": 0.2, "shirt": 0.03}.get(outfit.top, 0.0))
     return Person(dress(shape, outfit), look, f"person_{seed}")
 
 
@@ -153,7 +159,7 @@ def _outfit(rng: np.random.Generator, female: bool, age: float) -> Outfit:
     )
 
 
-def _look(rng: np.random.Generator, female: bool, age: float, people: np.ndarray) -> Look:
+def _look(rng: np.random.Generator, female: bool, age: float, people: np.ndarray, opening: float) -> Look:
     # African, Asian and Caucasian features come with skins of about these places in the list, and some spread.
     tone = float(np.clip(people @ [4.0, 1.3, 0.6] + rng.normal(0, 0.5), 0, len(SKINS) - 1.001))
     low = int(tone)
@@ -170,7 +176,9 @@ def _look(rng: np.random.Generator, female: bool, age: float, people: np.ndarray
         iris=iris,
         beard=beard,
         lipstick=float(rng.uniform(0, 0.9)) if female and age > 16 else 0.0,
-        top=_cloth(rng, TOPS, ["plain", "plain", "stripes", "checks", "block", "knit"]),
+        top=_cloth(
+            rng, TOPS, ["plain"] if opening > 0.1 else ["plain", "plain", "stripes", "checks", "block", "knit"], opening
+        ),
         bottom=_cloth(rng, BOTTOMS, ["plain", "denim", "denim"]),
         shoes=Cloth(
             SHOES[int(rng.integers(len(SHOES)))], (0.85, 0.84, 0.82) if rng.random() < 0.5 else (0.12, 0.11, 0.11)
@@ -179,10 +187,10 @@ def _look(rng: np.random.Generator, female: bool, age: float, people: np.ndarray
     )
 
 
-def _cloth(rng: np.random.Generator, colors: tuple[Color, ...], patterns: list[str]) -> Cloth:
+def _cloth(rng: np.random.Generator, colors: tuple[Color, ...], patterns: list[str], opening: float = 0.0) -> Cloth:
     first, second = rng.choice(len(colors), 2, replace=False)
     worn = np.clip(np.array(colors[first]) * rng.uniform(0.85, 1.1, 3), 0, 1)
-    return Cloth(_color(worn), colors[second], rng.choice(patterns).item())
+    return Cloth(_color(worn), colors[second], rng.choice(patterns).item(), opening)
 
 
 def _color(values: np.ndarray) -> Color:
