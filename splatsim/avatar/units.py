@@ -7,10 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
-UNITS = {"metres": 1.0, "centimetres": 0.01, "decimetres": 0.1, "inches": 0.0254, "millimetres": 0.001}
-"""Tried in this order."""
-PERSON = (0.5, 2.6)
-"""Metres that a person may be tall."""
+UNITS = {
+    "metres": (1.0, 0.5, 2.6),
+    "centimetres": (0.01, 0.9, 2.6),
+    "millimetres": (0.001, 0.9, 2.6),
+    "decimetres": (0.1, 1.2, 2.2),
+    "inches": (0.0254, 1.2, 2.2),
+}
+"""Metres, and the heights in metres that tell the unit, narrower for the rarer ones; tried in this order."""
 TALLEST_AXIS = 1.15
 """A body whose depth or width is this much more than its height lies down."""
 
@@ -21,12 +25,12 @@ def unit_of(height: float, what: str) -> tuple[str, float]:
     Raises:
         ValueError: there is none.
     """
-    for name, metres in UNITS.items():
-        if PERSON[0] <= height * metres <= PERSON[1]:
+    for name, (metres, least, most) in UNITS.items():
+        if least <= height * metres <= most:
             return name, metres
     raise ValueError(
-        f"{what} is {height:.4g} units tall; expected a person of {PERSON[0]} to {PERSON[1]} m, in metres, "
-        "centimetres, decimetres, inches or millimetres: scale the model."
+        f"{what} is {height:.4g} units tall; expected a person of 0.5 to 2.6 m, in metres, centimetres, "
+        "decimetres, inches or millimetres: scale the model."
     )
 
 
@@ -78,7 +82,7 @@ def place(points: Array, path: Path) -> Placement:
 def _ahead(points: Array, low: float, height: float) -> Array | None:
     """Where the feet point, as one of four axes: what is at the floor is further ahead than what is at the shins."""
     share = (points[:, 2] - low) / height
-    feet, shins = points[share < 0.04, :2], points[(share > 0.08) & (share < 0.2), :2]
+    feet, shins = points[share < 0.04, :2], points[(share > 0.08) & (share < 0.33), :2]
     if not len(feet) or not len(shins):
         return None
     step = (feet.max(0) + feet.min(0)) / 2 - (shins.max(0) + shins.min(0)) / 2
