@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splatsim.avatar._rotations import about, between, ease, frame, transposed, turn, unit, wrapped
+from splatsim.avatar._rotations import about, around, between, ease, frame, transposed, turn, unit, wrapped
 from splatsim.avatar.feet import Feet
 from splatsim.avatar.gait import Styles, froude_speed, running, stance_share
 from splatsim.avatar.proportions import SIDES, Proportions
@@ -23,6 +23,8 @@ STRAIGHTEST = 0.991
 """Longest reach of a leg, of its straight length: the knee keeps 15 degrees, so that it never snaps."""
 LOWEST = 0.8
 """The hips come no lower for a foot that is far away, of the length of the leg: such a foot is not reached."""
+PRONATION = np.radians(45)
+"""How far hands that hang turn their palms from the thighs to the back."""
 CURL = np.radians(17)
 """How far relaxed fingers bend at each joint."""
 SOFT = 0.006
@@ -240,7 +242,9 @@ def _add_arm(
     bend = between(turn(shrug, rest["elbow"] - rest["shoulder"]), upper) @ shrug
     world[f"{name}_shoulder"] = chest @ bend
     fold = between(turn(bend, rest["wrist"] - rest["elbow"]), lower) @ bend
-    world[f"{name}_elbow"] = world[f"{name}_wrist"] = chest @ fold
+    twist = around(unit(lower), 0.5 * sign * PRONATION)  # half in the forearm, half in the wrist
+    world[f"{name}_elbow"] = chest @ twist @ fold
+    world[f"{name}_wrist"] = chest @ twist @ twist @ fold
 
 
 def _hanging(sign: float, outward: Array, forward: Array) -> Array:

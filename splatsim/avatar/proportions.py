@@ -104,4 +104,6 @@ def _fingers(skeleton: Skeleton, roles: dict[str, int]) -> dict[int, float]:
         sign = hands.get(parent, below.get(parent))
         if sign is not None:
             below[joint] = sign
-    return {joint: sign for joint, sign in below.items() if any(name in skeleton.names[joint].lower() for name in FINGERS)}
+    return {
+        joint: sign for joint, sign in below.items() if any(name in skeleton.names[joint].lower() for name in FINGERS)
+    }
