@@ -20,6 +20,8 @@ composite_rays_backward = _ext.composite_rays_backward
 march = _ext.march
 sweep = _ext.sweep
 gaps = _ext.gaps
+half_planes = _ext.half_planes
+choose_velocities = _ext.choose_velocities
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "crowd.hpp"
 #include "kernels/kernels.hpp"
 #include "march.hpp"
 #include "raycast.hpp"
@@ -283,6 +284,40 @@ void expose_backward(const Kernels& k, In<float, 3> image, In<float, 1> gains, I
   k.expose_backward(pixels, image.data(), gains.data(), d_out.data(), d_image.data(), sums.data(), threads);
 }
 
+void skin(const Kernels& k, int mode, In<int32_t, 2> joints, In<float, 2> weights, In<float, 2> bones,
+          In<float, 2> means, In<float, 2> quats, Out<float, 2> out_means, Out<float, 2> out_quats,
+          std::optional<Out<float, 2>> out_turns, int threads) {
+  const size_t n = means.shape(0), influences = joints.shape(1);
+  expect(joints, {n, influences}, "joints");
+  expect(weights, {n, influences}, "weights");
+  expect(bones, {bones.shape(0), size_t{kBoneFloats}}, "bones");
+  expect(means, {n, 3}, "means");
+  expect(quats, {n, 4}, "quats");
+  expect(out_means, {n, 3}, "out_means");
+  expect(out_quats, {n, 4}, "out_quats");
+  if (out_turns) expect(*out_turns, {n, 4}, "out_turns");
+  if (mode < 0 || mode > 2 || influences == 0) throw nb::value_error("unknown mode, or no weights.");
+  const auto count = static_cast<int32_t>(bones.shape(0));
+  for (size_t i = 0; i < n * influences; ++i)
+    if (joints.data()[i] < 0 || joints.data()[i] >= count) throw nb::value_error("a weight names no joint.");
+  const Skin skin{joints.data(), weights.data(), bones.data(), static_cast<int>(influences),
+                  static_cast<SkinMode>(mode)};
+  const SkinOutput out{out_means.data(), out_quats.data(), out_turns ? out_turns->data() : nullptr};
+  nb::gil_scoped_release release;
+  k.skin(skin, static_cast<int64_t>(n), means.data(), quats.data(), out, threads);
+}
+
+void rotate_sh(const Kernels& k, In<float, 3> sh, In<float, 2> turns, Out<float, 3> out, int threads) {
+  const size_t n = sh.shape(0), coefficients = sh.shape(1);
+  expect(sh, {n, coefficients, 3}, "sh");
+  expect(turns, {n, 4}, "turns");
+  expect(out, {n, coefficients, 3}, "out");
+  if (coefficients != 4 && coefficients != 9 && coefficients != 16)
+    throw nb::value_error("sh needs 4, 9 or 16 coefficients.");
+  nb::gil_scoped_release release;
+  k.rotate_sh(static_cast<int64_t>(n), static_cast<int>(coefficients), sh.data(), turns.data(), out.data(), threads);
+}
+
 void surface_ids(const Kernels& k, const Frame& f, Out<int32_t, 2> ids, int threads) {
   check_picture(f, ids.shape(0), ids.shape(1), "ids");
   nb::gil_scoped_release release;
@@ -477,6 +512,47 @@ void bind_rays(nb::module_& m) {
         "d_probabilities"_a.noconvert(), "d_values"_a.noconvert(), "threads"_a);
 }
 
+void bind_half_planes(In<double, 2> places, In<double, 2> velocities, In<double, 1> radii, In<double, 1> yields,
+                      In<uint8_t, 1> sees, In<double, 3> segments, In<double, 1> speeds, nb::tuple horizons, int most,
+                      Out<double, 3> planes, Out<int32_t, 1> walls, Out<int32_t, 1> counts) {
+  const size_t n = places.shape(0);
+  expect(places, {n, 2}, "places");
+  expect(velocities, {n, 2}, "velocities");
+  expect(radii, {n}, "radii");
+  expect(yields, {n}, "yields");
+  expect(sees, {n}, "sees");
+  expect(segments, {segments.shape(0), 2, 2}, "segments");
+  expect(speeds, {n}, "speeds");
+  expect(planes, {n, planes.shape(1), 3}, "planes");
+  expect(walls, {n}, "walls");
+  expect(counts, {n}, "counts");
+  if (most < 0 || static_cast<size_t>(most) > planes.shape(1)) throw nb::value_error("planes has no room for people.");
+  const People people{places.data(), velocities.data(), radii.data(), yields.data(), sees.data(),
+                      static_cast<int64_t>(n)};
+  const Horizons limits{nb::cast<double>(horizons[0]), nb::cast<double>(horizons[1]), nb::cast<double>(horizons[2]),
+                        nb::cast<double>(horizons[3]), most};
+  nb::gil_scoped_release release;
+  half_planes(people, segments.data(), static_cast<int64_t>(segments.shape(0)), speeds.data(), limits, planes.data(),
+              static_cast<int64_t>(planes.shape(1)), walls.data(), counts.data());
+}
+
+void bind_choose_velocities(In<double, 3> planes, In<int32_t, 1> walls, In<int32_t, 1> counts, In<double, 2> wanted,
+                            In<double, 1> speeds, Out<double, 2> velocities) {
+  const size_t n = planes.shape(0), room = planes.shape(1);
+  expect(planes, {n, room, 3}, "planes");
+  expect(walls, {n}, "walls");
+  expect(counts, {n}, "counts");
+  expect(wanted, {n, 2}, "wanted");
+  expect(speeds, {n}, "speeds");
+  expect(velocities, {n, 2}, "velocities");
+  for (size_t i = 0; i < n; ++i)
+    if (walls.data()[i] < 0 || counts.data()[i] < walls.data()[i] || static_cast<size_t>(counts.data()[i]) > room)
+      throw nb::value_error("walls and counts do not fit planes.");
+  nb::gil_scoped_release release;
+  choose_velocities(planes.data(), static_cast<int64_t>(room), walls.data(), counts.data(), wanted.data(),
+                    speeds.data(), static_cast<int64_t>(n), velocities.data());
+}
+
 }  // namespace
 
 NB_MODULE(_ext, m) {
@@ -529,6 +605,9 @@ NB_MODULE(_ext, m) {
       .def("expose", expose, "image"_a, "gains"_a, "offsets"_a, "out"_a.noconvert(), "threads"_a)
       .def("expose_backward", expose_backward, "image"_a, "gains"_a, "d_out"_a, "d_image"_a.noconvert(),
            "sums"_a.noconvert(), "threads"_a)
+      .def("skin", skin, "mode"_a, "joints"_a, "weights"_a, "bones"_a, "means"_a, "quats"_a, "out_means"_a.noconvert(),
+           "out_quats"_a.noconvert(), "out_turns"_a.none().noconvert(), "threads"_a)
+      .def("rotate_sh", rotate_sh, "sh"_a, "turns"_a, "out"_a.noconvert(), "threads"_a)
       .def("adam", adam, "parameter"_a.noconvert(), "gradient"_a, "first"_a.noconvert(), "second"_a.noconvert(),
            "learning_rates"_a, "visible"_a.none(), "beta1"_a, "beta2"_a, "epsilon"_a, "correction1"_a, "correction2"_a,
            "threads"_a);
@@ -563,4 +642,9 @@ NB_MODULE(_ext, m) {
     for (const Kernels* k : usable_kernels()) names.append(k->name);
     return names;
   }, "The instruction sets that this machine can run, the best one last.");
+
+  m.def("half_planes", &bind_half_planes, "places"_a, "velocities"_a, "radii"_a, "yields"_a, "sees"_a, "segments"_a,
+        "speeds"_a, "horizons"_a, "most"_a, "planes"_a.noconvert(), "walls"_a.noconvert(), "counts"_a.noconvert());
+  m.def("choose_velocities", &bind_choose_velocities, "planes"_a, "walls"_a, "counts"_a, "wanted"_a, "speeds"_a,
+        "velocities"_a.noconvert());
 }

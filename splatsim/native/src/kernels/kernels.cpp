@@ -14,6 +14,7 @@ void install_photometric(Kernels&);
 void install_activation(Kernels&);
 void install_exposure(Kernels&);
 void install_adam(Kernels&);
+void install_skinning(Kernels&);
 void install_ceiling(Kernels&);
 
 const Kernels& kernels() {
@@ -27,6 +28,7 @@ const Kernels& kernels() {
     install_activation(k);
     install_exposure(k);
     install_adam(k);
+    install_skinning(k);
     install_ceiling(k);
     return k;
   }();

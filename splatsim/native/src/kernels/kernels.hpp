@@ -40,6 +40,24 @@ struct AdamStep {
   float correction1, correction2;  // 1 - beta^t
 };
 
+constexpr int kBoneFloats = 24;
+
+enum class SkinMode : int { kPolar, kQuaternion, kDualQuaternion };
+
+struct Skin {
+  const int32_t* joints;  // [n k]
+  const float* weights;   // [n k]
+  const float* bones;     // [j kBoneFloats], see skin.cpp
+  int k;
+  SkinMode mode;
+};
+
+struct SkinOutput {
+  float* means;  // [n 3]
+  float* quats;  // [n 4]
+  float* turns;  // [n 4]: the blended rotations, or null
+};
+
 struct Kernels {
   const char* name;
 
@@ -82,6 +100,9 @@ struct Kernels {
   // d_image = d_out · gain; sums [6]: of d_out · image for each channel, then of d_out.
   void (*expose_backward)(int64_t pixels, const float* image, const float* gains, const float* d_out, float* d_image,
                           double* sums, int threads);
+  void (*skin)(const Skin&, int64_t n, const float* means, const float* quats, const SkinOutput&, int threads);
+  // Coefficients [n k 3] of f(Rᵀ d), R the rotations of unit quaternions `turns` [n 4]; k is 4, 9 or 16.
+  void (*rotate_sh)(int64_t n, int k, const float* sh, const float* turns, float* out, int threads);
   void (*adam)(const AdamStep&, float* parameter, const float* gradient, float* first, float* second, int threads);
 };
 
