@@ -31,6 +31,8 @@ INERTIA = 0.15
 """Seconds over which speeds are smoothed."""
 AIMED = 0.8
 """Share of the swing after which a foot no longer corrects its aim."""
+STRAINED, MOST_HASTE = 0.52, 3.0
+"""Distance of a standing foot, of the hips' height, from which on people step faster, and how much faster at most."""
 LONGEST_STEP = 0.1
 """Seconds that one step may take; longer ones are done in parts."""
 
@@ -121,7 +123,7 @@ class Walkers:
         share = stance_share(self.speeds, leg)
         self._start(share)
         before = self._foot_phase()
-        self._phase = self._phase + np.where(self.walking, dt * rate, 0)
+        self._phase = self._phase + np.where(self.walking, dt * rate * self._haste(), 0)
         after = self._foot_phase()
         length = (self.speeds / rate)[:, None].repeat(2, axis=1)
         roll = roll_of(length, self.speeds, leg)
@@ -174,6 +176,12 @@ class Walkers:
         self._phase = np.where(begins, lifted, self._phase)
         self._rolled = np.where(begins[:, None], 0.0, self._rolled)
         self.walking = self.walking | begins
+
+    def _haste(self) -> Array:
+        """How much faster people step whose standing foot is far away, [n]: who is pushed or starts in a hurry."""
+        away = np.linalg.norm(self._here.ball[..., :2] - self.places[:, None], axis=-1)
+        strain = np.where(self._air, 0, away).max(axis=1) / (STRAINED * self._person.leg)
+        return np.asarray(np.clip(strain**4, 1, MOST_HASTE))
 
     def _misplaced(self) -> NDArray[np.bool_]:
         """Feet that do not stand where they would in rest, [n 2]."""

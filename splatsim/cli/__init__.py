@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from splatsim import doctor
+from splatsim.cli.avatar_demo import avatar_demo
 from splatsim.cli.reconstruct import reconstruct_footage
 from splatsim.cli.refine import refine_maps
 from splatsim.cli.render import fly_through
@@ -38,6 +39,15 @@ def diagnose() -> None:
     print("\n".join(doctor.report()))
 
 
+def list_avatar_commands() -> None:
+    """People as Gaussians; `splatsim avatar --help` lists the commands."""
+    print("splatsim avatar " + " | ".join(GROUPS["avatar"]))
+
+
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"avatar": {"demo": avatar_demo}}
+"""Commands of more than one word."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code: 0, or 2 with one sentence where the request cannot be met."""
     commands: dict[str, Callable[..., Any]] = {
@@ -45,11 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "render": fly_through,
         "refine": refine_maps,
         "view": view,
+        "avatar": list_avatar_commands,
         "doctor": diagnose,
     }
+    program, given = "splatsim", list(sys.argv[1:] if arguments is None else arguments)
+    if len(given) > 1 and given[0] in GROUPS:
+        program, commands = f"splatsim {given[0]}", GROUPS[given.pop(0)]
     try:
         tyro.extras.subcommand_cli_from_dict(
-            commands, prog="splatsim", description="Gaussian splatting for robotics.", args=arguments
+            commands, prog=program, description="Gaussian splatting for robotics.", args=given
         )
     except KeyboardInterrupt:
         print("splatsim: interrupted; what was unfinished was not put in place.", file=sys.stderr)

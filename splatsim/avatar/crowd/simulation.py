@@ -22,6 +22,8 @@ RESTLESS = 0.06
 """Standard deviation of the wanted velocity's chance part, m/s: what breaks the ties of people who meet head on."""
 SIDESTEP = np.radians(50)
 """How far people turn aside, to the right, who do not get ahead."""
+ACCELERATION = 2.0
+"""How fast people change their velocity of their own accord, m/s²; they avoid collisions faster."""
 PARTINGS = 20
 """Rounds at most in which people who overlap after a step are moved apart."""
 MARGIN = 0.02
@@ -147,7 +149,8 @@ class Crowd:
             raise ValueError(f"dt is {dt}; expected a step of more than 0, at most 0.5 seconds.")
         robots = _checked_others(others)
         self._restless += dt * (-self._restless) + RESTLESS * np.sqrt(2 * dt) * self._rng.normal(size=(len(self), 2))
-        wanted = self._wanted()
+        aim = self._wanted()
+        wanted = self._within_reach(aim, dt)
         if isinstance(self.options, OrcaOptions):
             self._step_orca(wanted, dt, robots, self.options)
         else:
@@ -155,8 +158,8 @@ class Crowd:
             for part in range(count):
                 moved = Others(robots.places + part * dt / count * robots.velocities, robots.velocities, robots.radii)
                 self._step_forces(wanted, dt / count, moved, self.options)
-        headway = (self.velocities * wanted).sum(-1) < 0.15 * (wanted**2).sum(-1)
-        self._stuck = np.where(headway & ~self.arrived, self._stuck + dt, np.maximum(self._stuck - 2 * dt, 0))
+        held_up = (self.velocities * aim).sum(-1) < 0.15 * (aim**2).sum(-1)
+        self._stuck = np.where(held_up & ~self.arrived, self._stuck + dt, np.maximum(self._stuck - 2 * dt, 0))
         self.time += dt
 
     def _wanted(self) -> Array:
@@ -169,6 +172,12 @@ class Crowd:
         turned = np.stack([cos * ways[:, 0] - sin * ways[:, 1], sin * ways[:, 0] + cos * ways[:, 1]], axis=-1)
         walking = (pace > 0.3)[:, None]
         return np.asarray(pace[:, None] * turned + np.where(walking, self._restless, 0.0))
+
+    def _within_reach(self, wanted: Array, dt: float) -> Array:
+        """The wanted velocities, as far as people can change theirs in a step."""
+        change = wanted - self.velocities
+        size = np.linalg.norm(change, axis=-1, keepdims=True)
+        return np.asarray(self.velocities + change * np.minimum(1, ACCELERATION * dt / np.maximum(size, 1e-9)))
 
     def _step_orca(self, wanted: Array, dt: float, robots: Others, options: OrcaOptions) -> None:
         n, r = len(self), len(robots.radii)
