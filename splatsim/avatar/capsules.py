@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
 from scipy.ndimage import binary_fill_holes
 from torch import Tensor
 
+from splatsim import native
 from splatsim.avatar.avatar import Avatar
 from splatsim.avatar.roles import ROLES, joint_roles
 from splatsim.avatar.skeleton import Pose, Skeleton, world_from_rest
@@ -16,19 +18,25 @@ from splatsim.transforms import rotmat_from_quat
 
 Array = NDArray[np.float64]
 
-COVERED = 0.95
-"""Share of each piece's opacity that its capsule holds; all together hold more, since they overlap."""
+COVERED = 0.985
+"""Share of the opacity that all capsules hold together."""
+TIGHT = 0.95
+"""Share that each holds of its own piece at first, before they are refined together."""
 LEAST = 12
 """Parts of fewer Gaussians join the part above."""
-DIRECTIONS = 16
+DIRECTIONS = 6
 """Directions of the axis that are tried, besides those of the body and of the part's spread."""
-CUTS = 3
-"""How often a part is cut at most, so that it gets one capsule more than that."""
+PROBE, HELD, ROUNDS = 0.028, 3000, 120
+"""Spacing, metres, of the points that tell the volume, number of Gaussians and of steps of the refinement."""
+HOLD = 4.0
+"""What a Gaussian outside counts there against volume."""
+MOST_PIECES = 4
+"""Capsules of one part at most."""
 WORTH = 0.97
-"""Of the volume that one capsule less takes, what a cut must come down to."""
+"""Of the volume that one capsule less takes, what another one must come down to."""
 COARSE = 0.015
 """Step at which the volumes of cuts are compared, metres."""
-MOST_POINTS = 600
+MOST_POINTS = 160
 """Of so many Gaussians of a part, at most, the fit goes by."""
 SIGMAS = 1.0
 """Standard deviations of a Gaussian that count as its extent."""
@@ -67,8 +75,13 @@ class Capsules:
         axes = [np.arange(a + step / 2, b + step, step) for a, b in zip(low, high, strict=True)]
         grid = np.zeros([len(axis) for axis in axes], bool)
         for (start, end), radius in zip(self.ends, self.radii, strict=True):
-            box = [slice(*np.searchsorted(axis, [min(a, b) - radius, max(a, b) + radius])) for axis, a, b in zip(axes, start, end, strict=True)]
-            points = np.stack(np.meshgrid(*(axis[part] for axis, part in zip(axes, box, strict=True)), indexing="ij"), axis=-1)
+            box = [
+                slice(*np.searchsorted(axis, [min(a, b) - radius, max(a, b) + radius]))
+                for axis, a, b in zip(axes, start, end, strict=True)
+            ]
+            points = np.stack(
+                np.meshgrid(*(axis[part] for axis, part in zip(axes, box, strict=True)), indexing="ij"), axis=-1
+            )
             near = segment_distance(points.reshape(-1, 3), start, end)[0] <= radius
             grid[tuple(box)] |= near.reshape(points.shape[:3])
         return float(grid.sum() * step**3)
@@ -83,7 +96,7 @@ def segment_distance(points: Array, start: Array, end: Array) -> tuple[Array, Ar
 
 
 def fit_capsules(avatar: Avatar, *, covered: float = COVERED) -> Capsules:
-    """Capsules that hold a share of the opacity of each part of the body as tightly as their shape allows.
+    """Capsules that hold a share of the opacity of a body as tightly as their shape allows.
 
     Gaussians belong to the joint that carries most of them; each part's axis is the one of many directions, and its
     length the one, that give the least volume. Wide and tapering parts are cut where that takes less.
@@ -101,11 +114,69 @@ def fit_capsules(avatar: Avatar, *, covered: float = COVERED) -> Capsules:
     for joint in np.unique(parts):
         rows = np.flatnonzero(parts == joint)
         rows = rows[:: max(1, len(rows) // MOST_POINTS)]  # they lie in no order: any are as good as others
-        for start, end, radius in _best(means[rows], reach[rows], mass[rows], covered):
+        for start, end, radius in _best(means[rows], reach[rows], mass[rows], TIGHT):
             joints.append(joint)
             ends.append([start, end])
             radii.append(radius)
-    return Capsules(np.array(joints), np.array(ends), np.array(radii))
+    tight = Capsules(np.array(joints), np.array(ends), np.array(radii))
+    with native.torch_on_one_thread():
+        refined = _refined(tight, *_all(avatar))
+    return _grown(refined, *_all(avatar), covered)
+
+
+def _all(avatar: Avatar) -> tuple[Array, Array]:
+    """Centres and opacities at rest."""
+    gaussians = avatar.gaussians
+    return gaussians.means.double().cpu().numpy(), gaussians.opacities.double().cpu().numpy()
+
+
+def _refined(start: Capsules, means: Array, mass: Array) -> Capsules:
+    """Ends and radii moved by gradient descent to less volume of the union at the same hold on the Gaussians."""
+    generator = np.random.default_rng(0)
+    low, high = means.min(axis=0) - 0.05, means.max(axis=0) + 0.05
+    room = generator.uniform(low, high, (int(np.prod(high - low) / PROBE**3), 3))
+    near = np.full(len(room), np.inf)
+    for (one, other), radius in zip(start.ends, start.radii, strict=True):
+        near = np.minimum(near, segment_distance(room, one, other)[0] - radius)
+    probes = torch.from_numpy(room[near < 0.03]).float()
+    rows = generator.choice(len(means), min(len(means), HELD), replace=False)
+    points, weight = torch.from_numpy(means[rows]).float(), torch.from_numpy(mass[rows]).float()
+    ends = torch.from_numpy(start.ends).float().requires_grad_()
+    radii = torch.from_numpy(start.radii).float().requires_grad_()
+    adam = torch.optim.Adam([ends, radii], lr=0.002)
+    for step in range(ROUNDS):
+        adam.param_groups[0]["lr"] = 0.002 * (1 - step / ROUNDS) + 1e-4
+        adam.zero_grad()
+        inside = torch.sigmoid(-_gaps(probes, ends, radii) / 0.006).sum() * PROBE**3
+        out = torch.nn.functional.softplus(_gaps(points, ends, radii) / 0.004)
+        loss = inside / 0.07 + HOLD * (weight * out).sum() / weight.sum()
+        loss.backward()
+        adam.step()
+        with torch.no_grad():
+            radii.clamp_(min=0.01)
+    return Capsules(start.joints, ends.detach().double().numpy(), radii.detach().double().numpy())
+
+
+def _gaps(
+    points: Float[Tensor, "n 3"], ends: Float[Tensor, "k 2 3"], radii: Float[Tensor, " k"]
+) -> Float[Tensor, " n"]:
+    """Distance of each point from the surface of the nearest capsule, negative inside."""
+    start, way = ends[:, 0], ends[:, 1] - ends[:, 0]
+    along = points @ way.T - (start * way).sum(-1)
+    square = (way**2).sum(-1).clamp_min(1e-8)
+    share = (along.detach() / square.detach()).clamp(0, 1)  # the nearest point: its own change does not count
+    gap = (points**2).sum(-1, keepdim=True) - 2 * points @ start.T + (start**2).sum(-1)
+    away = gap - 2 * share * along + share**2 * square
+    return (away.clamp_min(1e-8).sqrt() - radii).amin(dim=1)
+
+
+def _grown(tight: Capsules, means: Array, mass: Array, covered: float) -> Capsules:
+    """All radii larger by one length, so that together they hold the share."""
+    gaps = np.full(len(means), np.inf)
+    for (start, end), radius in zip(tight.ends, tight.radii, strict=True):
+        gaps = np.minimum(gaps, segment_distance(means, start, end)[0] - radius)
+    more = _quantile(gaps, mass, covered) + 1e-6
+    return Capsules(tight.joints, tight.ends, np.maximum(tight.radii + more, 0.005))
 
 
 def held(avatar: Avatar, capsules: Capsules, pose: Pose | None = None) -> float:
@@ -141,39 +212,35 @@ def _parts(avatar: Avatar) -> NDArray[np.int64]:
 
 
 def _best(means: Array, reach: Array, mass: Array, covered: float) -> list[tuple[Array, Array, float]]:
-    """A few capsules around a part: it is cut across where that takes less volume, up to twice."""
-    pieces = [np.ones(len(means), bool)]
-    fits = [_around(means, reach, mass, covered)]
-    least = _union(fits)
-    for _ in range(CUTS):
-        options = []
-        for number, rows in enumerate(pieces):
-            for low in _halves(means, rows):
-                two = [_around(means[side], reach[side], mass[side], covered) for side in (low, rows & ~low)]
-                changed = fits[:number] + fits[number + 1 :] + two
-                options.append((_union(changed), number, low, changed))
-        if not options:
-            break
-        volume, number, low, changed = min(options, key=lambda option: option[0])
-        if volume > WORTH * least:
-            break
-        pieces = pieces[:number] + pieces[number + 1 :] + [low, pieces[number] & ~low]
-        fits, least = changed, volume
-    return fits
+    """A few capsules around a part: one, or one for each of its pieces where these take less volume."""
+    best = [_around(means, reach, mass, covered)]
+    least = _union(best)
+    for pieces in _cuts(means):
+        if min(np.bincount(pieces)) < LEAST:
+            continue
+        rows = [pieces == piece for piece in range(pieces.max() + 1)]
+        fits = [_around(means[some], reach[some], mass[some], covered) for some in rows]
+        volume = _union(fits) * WORTH ** (1 - len(fits))
+        if volume < least:
+            best, least = fits, volume
+    return best
 
 
-def _halves(means: Array, rows: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Halves of a piece along its principal axes, by mask."""
-    if rows.sum() < 2 * LEAST:
+def _cuts(means: Array) -> list[NDArray[np.int64]]:
+    """Ways to cut a part into pieces: slices along its principal axes, and clusters."""
+    if len(means) < 4 * LEAST:
         return []
-    _, axes = np.linalg.eigh(np.cov(means[rows].T))
-    halves = []
-    for axis in axes.T[1:]:
+    _, axes = np.linalg.eigh(np.cov(means.T))
+    cuts = []
+    for axis in axes.T:
         along = means @ axis
-        low = rows & (along <= (along[rows].max() + along[rows].min()) / 2)
-        if min(low.sum(), (rows & ~low).sum()) >= LEAST:
-            halves.append(low)
-    return halves
+        share = (along - along.min()) / max(np.ptp(along), 1e-9)
+        cuts += [np.minimum((share * count).astype(np.int64), count - 1) for count in (2, 3)]
+    for count in (2, MOST_PIECES):
+        start = means[np.linspace(0, len(means) - 1, count).astype(int)]
+        found = kmeans2(means, start, iter=12, minit="matrix", missing="warn")[1]
+        cuts.append(np.unique(found, return_inverse=True)[1])
+    return cuts
 
 
 def _union(capsules: list[tuple[Array, Array, float]]) -> float:

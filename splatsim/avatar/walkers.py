@@ -7,8 +7,9 @@ corrects itself in the air, and stands still once it has landed. All people are 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from splatsim.avatar._arrays import Numbers
 from splatsim.avatar._rotations import wrapped
 from splatsim.avatar.feet import LANDED, Feet, Prints, Roll, choose, roll_of, standing, swinging
 from splatsim.avatar.footsteps import ALIGNED, NEAR, prints_under
@@ -54,8 +55,8 @@ class Walkers:
     def __init__(
         self,
         skeletons: Sequence[Skeleton],
-        places: ArrayLike,
-        yaws: ArrayLike,
+        places: Numbers,
+        yaws: Numbers,
         *,
         styles: Sequence[GaitStyle] | None = None,
         floor: float = 0.0,
@@ -91,7 +92,7 @@ class Walkers:
         """Which feet, left and right, are on the floor, [n 2]."""
         return ~self._air
 
-    def step(self, dt: float, places: ArrayLike, velocities: ArrayLike, yaws: ArrayLike | None = None) -> None:
+    def step(self, dt: float, places: Numbers, velocities: Numbers, yaws: Numbers | None = None) -> None:
         """Go on by `dt` seconds, after which people are at these places [n 2] with these velocities [n 2].
 
         Args:
@@ -249,7 +250,7 @@ def _where(rows: NDArray[np.bool_], new: Roll, old: Roll) -> Roll:
     return Roll(*(np.where(rows, getattr(new, name), getattr(old, name)) for name in ("strike", "push", "toes")))
 
 
-def _checked(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
+def _checked(name: str, values: Numbers, shape: tuple[int, ...]) -> Array:
     array = np.array(values, np.float64)
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(

@@ -59,7 +59,9 @@ def avatar_demo(
     if not 1 <= people <= 12:
         raise ValueError(f"people is {people}; expected 1 to 12, as many as have room in the apartment.")
     if not (0.1 <= seconds <= 600 and 1 <= fps <= 120):
-        raise ValueError(f"the video would have {seconds} s at {fps} pictures per second; expected 0.1 to 600 s at 1 to 120.")
+        raise ValueError(
+            f"the video would have {seconds} s at {fps} pictures per second; expected 0.1 to 600 s at 1 to 120."
+        )
     video.check_target(out, overwrite=overwrite)
     started = perf_counter()
     scene = Scene.load(shelf_file("scenes/apartment/scene.toml").parent)
