@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
+from splatsim.avatar._arrays import Numbers
 from splatsim.avatar.motion import Motion
 from splatsim.avatar.roles import joint_roles
 from splatsim.avatar.skeleton import Pose, world_from_joints
@@ -44,7 +45,7 @@ class MotionQuality:
 
 def motion_quality(
     motion: Motion,
-    path: ArrayLike,
+    path: Numbers,
     *,
     floor: float = 0.0,
     surface: Callable[[Pose], Float[Tensor, "t v 3"]] | None = None,
@@ -70,7 +71,7 @@ def motion_quality(
     off = _distance(pelvis, line)
     lowest = places[..., 2].min() if surface is None else _lowest(motion, surface, coarse)
     jump, turn = _changes(motion.at(fine), places)
-    rest = motion.skeleton.joints[toes, 2].numpy()
+    rest = motion.skeleton.joints[toes, 2].double().numpy()
     return MotionQuality(
         skate_ratio=_skate_ratio(feet, floor),
         skate_speed=_skate_speed(places[:, toes], floor + rest),

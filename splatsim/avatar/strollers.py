@@ -1,11 +1,12 @@
-"""People who stroll about a place: each goes somewhere, stands a while, goes elsewhere, and nobody bumps into anything."""
+"""People who stroll about a place: each goes somewhere, stands a while and goes elsewhere, around all others."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from splatsim.avatar._arrays import Numbers
 from splatsim.avatar.crowd import Crowd, OrcaOptions, Others, Walls, Ways, ways_to, ways_to_each
 from splatsim.avatar.gait import GaitStyle
 from splatsim.avatar.skeleton import Pose, Skeleton
@@ -47,7 +48,7 @@ class Strollers:
         skeletons: Sequence[Skeleton],
         nav_map: NavMap,
         *,
-        around: ArrayLike | None = None,
+        around: Numbers | None = None,
         within: float = 6.0,
         styles: Sequence[GaitStyle] | None = None,
         seed: int = 0,
@@ -118,7 +119,7 @@ class Strollers:
         return np.array(chosen).reshape(n, 2)
 
 
-def _roomy_places(nav_map: NavMap, around: ArrayLike | None, within: float) -> Array:
+def _roomy_places(nav_map: NavMap, around: Numbers | None, within: float) -> Array:
     """Centres of cells where a person can stand, reachable from one another."""
     free = nav_map.free.cpu().numpy()
     clear = distance_transform_edt(np.pad(free, 1))[1:-1, 1:-1] * nav_map.frame.resolution

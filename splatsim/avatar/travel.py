@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
+from splatsim.avatar._arrays import Numbers
 from splatsim.avatar._rotations import ease, ease_more, wrapped
 
 Array = NDArray[np.float64]
@@ -82,7 +83,7 @@ class Travel:
 
 
 def travel_along(
-    path: ArrayLike,
+    path: Numbers,
     *,
     speed: float = 1.3,
     pauses: Mapping[int, float] | None = None,
@@ -127,7 +128,7 @@ def travel_along(
     return Travel(soft, gaussian_filter1d(yaws, SMOOTHING / TICK, mode="nearest"))
 
 
-def travel_through(path: ArrayLike, times: ArrayLike, *, yaws: ArrayLike | None = None) -> Travel:
+def travel_through(path: Numbers, times: Numbers, *, yaws: Numbers | None = None) -> Travel:
     """Be at each point [p 2] of a path at its time [p], seconds, such as a simulator's or a crowd's trajectory.
 
     Between the points the way is a monotone cubic (Fritsch & Carlson 1980); the heading follows the motion and is kept
@@ -160,7 +161,7 @@ def travel_through(path: ArrayLike, times: ArrayLike, *, yaws: ArrayLike | None 
     return Travel(places, _followed(places))
 
 
-def _checked(path: ArrayLike) -> Array:
+def _checked(path: Numbers) -> Array:
     points = np.asarray(path, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
         raise ValueError(f"the path has shape {list(points.shape)}; expected [p 2], at least one point x, y in metres.")

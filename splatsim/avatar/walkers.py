@@ -7,8 +7,9 @@ corrects itself in the air, and stands still once it has landed. All people are 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from splatsim.avatar._arrays import Numbers
 from splatsim.avatar._rotations import wrapped
 from splatsim.avatar.feet import LANDED, Feet, Prints, Roll, choose, roll_of, standing, swinging
 from splatsim.avatar.footsteps import ALIGNED, NEAR, prints_under
@@ -31,6 +32,8 @@ INERTIA = 0.15
 """Seconds over which speeds are smoothed."""
 AIMED = 0.8
 """Share of the swing after which a foot no longer corrects its aim."""
+STRAINED, MOST_HASTE = 0.52, 3.0
+"""Distance of a standing foot, of the hips' height, from which on people step faster, and how much faster at most."""
 LONGEST_STEP = 0.1
 """Seconds that one step may take; longer ones are done in parts."""
 
@@ -52,8 +55,8 @@ class Walkers:
     def __init__(
         self,
         skeletons: Sequence[Skeleton],
-        places: ArrayLike,
-        yaws: ArrayLike,
+        places: Numbers,
+        yaws: Numbers,
         *,
         styles: Sequence[GaitStyle] | None = None,
         floor: float = 0.0,
@@ -89,7 +92,7 @@ class Walkers:
         """Which feet, left and right, are on the floor, [n 2]."""
         return ~self._air
 
-    def step(self, dt: float, places: ArrayLike, velocities: ArrayLike, yaws: ArrayLike | None = None) -> None:
+    def step(self, dt: float, places: Numbers, velocities: Numbers, yaws: Numbers | None = None) -> None:
         """Go on by `dt` seconds, after which people are at these places [n 2] with these velocities [n 2].
 
         Args:
@@ -121,7 +124,7 @@ class Walkers:
         share = stance_share(self.speeds, leg)
         self._start(share)
         before = self._foot_phase()
-        self._phase = self._phase + np.where(self.walking, dt * rate, 0)
+        self._phase = self._phase + np.where(self.walking, dt * rate * self._haste(), 0)
         after = self._foot_phase()
         length = (self.speeds / rate)[:, None].repeat(2, axis=1)
         roll = roll_of(length, self.speeds, leg)
@@ -174,6 +177,12 @@ class Walkers:
         self._phase = np.where(begins, lifted, self._phase)
         self._rolled = np.where(begins[:, None], 0.0, self._rolled)
         self.walking = self.walking | begins
+
+    def _haste(self) -> Array:
+        """How much faster people step whose standing foot is far away, [n]: who is pushed or starts in a hurry."""
+        away = np.linalg.norm(self._here.ball[..., :2] - self.places[:, None], axis=-1)
+        strain = np.where(self._air, 0, away).max(axis=1) / (STRAINED * self._person.leg)
+        return np.asarray(np.clip(strain**4, 1, MOST_HASTE))
 
     def _misplaced(self) -> NDArray[np.bool_]:
         """Feet that do not stand where they would in rest, [n 2]."""
@@ -241,7 +250,7 @@ def _where(rows: NDArray[np.bool_], new: Roll, old: Roll) -> Roll:
     return Roll(*(np.where(rows, getattr(new, name), getattr(old, name)) for name in ("strike", "push", "toes")))
 
 
-def _checked(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
+def _checked(name: str, values: Numbers, shape: tuple[int, ...]) -> Array:
     array = np.array(values, np.float64)
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
+from splatsim.avatar._arrays import Numbers
 from splatsim.avatar.feet import LANDED, Feet, Prints, Roll, choose, roll_of, standing, swinging
 from splatsim.avatar.footsteps import Steps, plan_steps
 from splatsim.avatar.gait import GaitStyle, Styles, running
@@ -82,11 +83,11 @@ class Walk:
 
 def walk_along(
     skeleton: Skeleton,
-    path: ArrayLike,
+    path: Numbers,
     *,
     speed: float = 1.3,
     pauses: Mapping[int, float] | None = None,
-    times: ArrayLike | None = None,
+    times: Numbers | None = None,
     heading: float | None = None,
     style: GaitStyle | None = None,
 ) -> Walk:

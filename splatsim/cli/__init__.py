@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import tyro
 
 from splatsim import doctor
+from splatsim.cli import avatar
+from splatsim.cli.avatar_demo import avatar_demo
 from splatsim.cli.bev import bev_of_scene
-from splatsim.cli import avatar as avatars
 from splatsim.cli.reconstruct import reconstruct_footage
 from splatsim.cli.refine import refine_maps
 from splatsim.cli.render import fly_through
@@ -40,8 +41,13 @@ def diagnose() -> None:
     print("\n".join(doctor.report()))
 
 
-def people() -> None:
-    """Make people, read them from rigged models, and write them for other programs: `splatsim avatar --help`."""
+def list_avatar_commands() -> None:
+    """People as Gaussians; `splatsim avatar --help` lists the commands."""
+    print("splatsim avatar " + " | ".join(GROUPS["avatar"]))
+
+
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"avatar": avatar.COMMANDS | {"demo": avatar_demo}}
+"""Commands of more than one word."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,16 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "refine": refine_maps,
         "bev": bev_of_scene,
         "view": view,
-        "avatar": people,
+        "avatar": list_avatar_commands,
         "doctor": diagnose,
     }
-    prog = "splatsim"
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["avatar"]:
-        commands, prog, given = dict(avatars.COMMANDS), "splatsim avatar", given[1:]
+    program, given = "splatsim", list(sys.argv[1:] if arguments is None else arguments)
+    if len(given) > 1 and given[0] in GROUPS:
+        program, commands = f"splatsim {given[0]}", GROUPS[given.pop(0)]
     try:
         tyro.extras.subcommand_cli_from_dict(
-            commands, prog=prog, description="Gaussian splatting for robotics.", args=given
+            commands, prog=program, description="Gaussian splatting for robotics.", args=given
         )
     except KeyboardInterrupt:
         print("splatsim: interrupted; what was unfinished was not put in place.", file=sys.stderr)

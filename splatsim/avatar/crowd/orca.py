@@ -2,8 +2,8 @@
 
 Each person's new velocity is the one nearest to the wanted one in the intersection of half-planes: one per neighbour,
 whose avoidance both share, and one per wall near by. A wall's half-plane says that its nearest point is not reached
-within the horizon, which for a straight wall is exact; where no velocity fits, the half-planes of people give way, those
-of walls never.
+within the horizon, which for a straight wall is exact; where no velocity fits, the half-planes of people give way,
+those of walls never.
 """
 
 from dataclasses import dataclass

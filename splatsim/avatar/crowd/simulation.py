@@ -1,12 +1,13 @@
-"""A crowd on its way: who is where, what each wants, and one step after the other. The same seed gives the same crowd."""
+"""A crowd on its way: who is where, what each wants, and one step after the other, the same for the same seed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from splatsim.avatar._arrays import Numbers
 from splatsim.avatar.crowd.orca import OrcaOptions, choose_velocities, half_planes
 from splatsim.avatar.crowd.social_force import SocialForceOptions, social_forces
 from splatsim.avatar.crowd.walls import Walls
@@ -22,6 +23,8 @@ RESTLESS = 0.06
 """Standard deviation of the wanted velocity's chance part, m/s: what breaks the ties of people who meet head on."""
 SIDESTEP = np.radians(50)
 """How far people turn aside, to the right, who do not get ahead."""
+ACCELERATION = 2.0
+"""How fast people change their velocity of their own accord, m/s²; they avoid collisions faster."""
 PARTINGS = 20
 """Rounds at most in which people who overlap after a step are moved apart."""
 MARGIN = 0.02
@@ -30,6 +33,7 @@ SUBSTEP = 0.02
 """Longest step of the social forces, seconds: they are stiff."""
 
 
+@runtime_checkable
 class Guide(Protocol):
     """What knows the way to a goal, such as `Ways`."""
 
@@ -68,7 +72,7 @@ class Others:
     """[r], metres."""
 
     @classmethod
-    def one(cls, place: ArrayLike, velocity: ArrayLike, radius: float) -> "Others":
+    def one(cls, place: Numbers, velocity: Numbers, radius: float) -> "Others":
         """A single robot."""
         return cls(
             np.reshape(place, (1, 2)).astype(float), np.reshape(velocity, (1, 2)).astype(float), np.array([radius])
@@ -93,14 +97,14 @@ class Crowd:
 
     def __init__(
         self,
-        places: ArrayLike,
+        places: Numbers,
         guides: Sequence[Guide],
         *,
         walls: Walls | None = None,
-        speeds: ArrayLike | None = None,
-        radii: ArrayLike | None = None,
+        speeds: Numbers | None = None,
+        radii: Numbers | None = None,
         options: OrcaOptions | SocialForceOptions | None = None,
-        notices: ArrayLike | None = None,
+        notices: Numbers | None = None,
         seed: int = 0,
     ) -> None:
         self.places = np.array(places, np.float64).reshape(-1, 2)
@@ -147,16 +151,16 @@ class Crowd:
             raise ValueError(f"dt is {dt}; expected a step of more than 0, at most 0.5 seconds.")
         robots = _checked_others(others)
         self._restless += dt * (-self._restless) + RESTLESS * np.sqrt(2 * dt) * self._rng.normal(size=(len(self), 2))
-        wanted = self._wanted()
+        aim = self._wanted()
         if isinstance(self.options, OrcaOptions):
-            self._step_orca(wanted, dt, robots, self.options)
+            self._step_orca(self._within_reach(aim, dt), dt, robots, self.options)
         else:
             count = int(np.ceil(dt / SUBSTEP - 1e-9))
             for part in range(count):
                 moved = Others(robots.places + part * dt / count * robots.velocities, robots.velocities, robots.radii)
-                self._step_forces(wanted, dt / count, moved, self.options)
-        headway = (self.velocities * wanted).sum(-1) < 0.15 * (wanted**2).sum(-1)
-        self._stuck = np.where(headway & ~self.arrived, self._stuck + dt, np.maximum(self._stuck - 2 * dt, 0))
+                self._step_forces(aim, dt / count, moved, self.options)
+        held_up = (self.velocities * aim).sum(-1) < 0.15 * (aim**2).sum(-1)
+        self._stuck = np.where(held_up & ~self.arrived, self._stuck + dt, np.maximum(self._stuck - 2 * dt, 0))
         self.time += dt
 
     def _wanted(self) -> Array:
@@ -169,6 +173,12 @@ class Crowd:
         turned = np.stack([cos * ways[:, 0] - sin * ways[:, 1], sin * ways[:, 0] + cos * ways[:, 1]], axis=-1)
         walking = (pace > 0.3)[:, None]
         return np.asarray(pace[:, None] * turned + np.where(walking, self._restless, 0.0))
+
+    def _within_reach(self, wanted: Array, dt: float) -> Array:
+        """The wanted velocities, as far as people can change theirs in a step."""
+        change = wanted - self.velocities
+        size = np.linalg.norm(change, axis=-1, keepdims=True)
+        return np.asarray(self.velocities + change * np.minimum(1, ACCELERATION * dt / np.maximum(size, 1e-9)))
 
     def _step_orca(self, wanted: Array, dt: float, robots: Others, options: OrcaOptions) -> None:
         n, r = len(self), len(robots.radii)
@@ -257,7 +267,7 @@ def run(crowd: Crowd, seconds: float, dt: float, watch: Callable[[Crowd], None] 
     return np.stack(places)
 
 
-def _per_person(name: str, values: ArrayLike, n: int, low: float, high: float) -> Array:
+def _per_person(name: str, values: Numbers, n: int, low: float, high: float) -> Array:
     array = np.array(np.broadcast_to(np.asarray(values, np.float64), (n,)))
     if not ((array >= low) & (array <= high)).all():
         bad = int(np.flatnonzero(~((array >= low) & (array <= high)))[0])

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from splatsim.avatar._arrays import Numbers
 from splatsim.grids import NavMap
 
 Array = NDArray[np.float64]
@@ -45,7 +46,7 @@ class Walls:
         return cls(np.zeros((0, 2, 2)))
 
     @classmethod
-    def lines(cls, *lines: ArrayLike) -> "Walls":
+    def lines(cls, *lines: Numbers) -> "Walls":
         """Polylines [p 2], such as the outline of a room: an outline ends where it starts."""
         arrays = [np.asarray(line, np.float64) for line in lines]
         return cls(np.concatenate([np.stack([line[:-1], line[1:]], axis=1) for line in arrays]))

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from splatsim import native
+from splatsim.avatar._arrays import Numbers
 from splatsim.grids import GridFrame, NavMap
 
 Array = NDArray[np.float64]
@@ -37,7 +38,7 @@ class Ways:
         which = np.zeros(len(points), np.int64)
         return _downhill(self.frame, self.lengths[None], np.array([self.goal]), which, points)
 
-    def path(self, start: ArrayLike, *, step: float = 0.1) -> Array:
+    def path(self, start: Numbers, *, step: float = 0.1) -> Array:
         """The way from a point as a polyline [p 2], to the goal.
 
         Raises:
@@ -104,7 +105,7 @@ def _sample(frame: GridFrame, lengths: Array, which: NDArray[np.int64], points: 
     return total
 
 
-def ways_to(nav_map: NavMap, goal: ArrayLike, *, radius: float = 0.0) -> Ways:
+def ways_to(nav_map: NavMap, goal: Numbers, *, radius: float = 0.0) -> Ways:
     """Shortest ways to a goal for round people of a radius, metres, over cells known to be free.
 
     Raises:
@@ -113,7 +114,7 @@ def ways_to(nav_map: NavMap, goal: ArrayLike, *, radius: float = 0.0) -> Ways:
     return ways_to_each(nav_map, [goal], radius=radius)[0]
 
 
-def ways_to_each(nav_map: NavMap, goals: Sequence[ArrayLike], *, radius: float = 0.0) -> list[Ways]:
+def ways_to_each(nav_map: NavMap, goals: Sequence[Numbers], *, radius: float = 0.0) -> list[Ways]:
     """Shortest ways to each of many goals.
 
     Raises:
@@ -124,7 +125,7 @@ def ways_to_each(nav_map: NavMap, goals: Sequence[ArrayLike], *, radius: float =
     return [_way_to(nav_map.frame, free, centers, goal, radius) for goal in goals]
 
 
-def _way_to(frame: GridFrame, free: NDArray[np.bool_], centers: Array, goal: ArrayLike, radius: float) -> Ways:
+def _way_to(frame: GridFrame, free: NDArray[np.bool_], centers: Array, goal: Numbers, radius: float) -> Ways:
     place = np.asarray(goal, np.float64)
     if place.shape != (2,) or not np.isfinite(place).all():
         raise ValueError(f"the goal is {np.asarray(goal).tolist()}; expected x and y in metres.")
