@@ -6,7 +6,9 @@ import numpy as np
 import torch
 
 from splatsim.avatar import Pose, Skeleton
+from splatsim.avatar.fitting.template import Template
 from splatsim.avatar.fitting.views import Views
+from splatsim.avatar.skin_weights import SkinWeights
 from splatsim.cameras import Cameras
 
 _JOINTS: dict[str, tuple[str | None, tuple[float, float, float]]] = {
@@ -76,3 +78,62 @@ def around(t: int, count: int = 4, *, size: int = 512, distance: float = 3.0) ->
         np.tile(cameras.viewmats.double().numpy()[None], (t, 1, 1, 1)),
         np.zeros((count, 5)),
     )
+
+
+def template(rings: int = 12, around_axis: int = 16) -> Template:
+    """A capsule for each bone, with weights that blend into the neighbours' at both ends."""
+    skeleton = rig()
+    girth = {"pelvis": 0.13, "spine_01": 0.12, "spine_02": 0.12, "spine_03": 0.11, "neck_01": 0.06, "head": 0.10}
+    girth |= {f"{name}_{s}": r for s in "lr" for name, r in _LIMBS.items()}
+    vertices, faces, weights = [], [], []
+    for joint, name in enumerate(skeleton.names):
+        children = [c for c, p in enumerate(skeleton.parents) if p == joint]
+        start = skeleton.joints[joint].numpy()
+        if children:
+            end = skeleton.joints[max(children, key=lambda c: -abs(c - joint))].numpy()
+        else:
+            end = start + (np.array([0.0, 0, 0.16]) if name == "head" else 0.6 * (start - skeleton.joints[skeleton.parents[joint]].numpy()))
+        points, triangles, along = _capsule(start, end, girth[name], rings, around_axis)
+        faces.append(triangles + sum(len(v) for v in vertices))
+        vertices.append(points)
+        dense = np.zeros((len(points), len(skeleton)))
+        before = np.clip(0.5 - along / 0.4, 0, 0.5) if joint else np.zeros(len(points))
+        dense[:, joint] = 1 - before
+        dense[:, max(skeleton.parents[joint], 0)] += before
+        weights.append(dense)
+    skin = SkinWeights.from_dense(torch.from_numpy(np.concatenate(weights)).float(), most=2)
+    return Template(
+        skeleton,
+        torch.from_numpy(np.concatenate(vertices)).float(),
+        torch.from_numpy(np.concatenate(faces)),
+        skin,
+    )
+
+
+_LIMBS = {"clavicle": 0.06, "upperarm": 0.05, "lowerarm": 0.04, "hand": 0.035, "thigh": 0.08, "calf": 0.055, "foot": 0.04, "ball": 0.035}
+
+
+def _capsule(start, end, radius, rings, count):  # noqa: ANN001, ANN202
+    axis = end - start
+    length = np.linalg.norm(axis)
+    axis = axis / length
+    side = np.cross(axis, [1.0, 0, 0] if abs(axis[0]) < 0.8 else [0, 1.0, 0])
+    side /= np.linalg.norm(side)
+    up = np.cross(axis, side)
+    cap = np.linspace(-np.pi / 2, 0, 5)[1:]
+    heights = np.concatenate([radius * np.sin(cap), np.linspace(0, length, rings)[1:-1], length - radius * np.sin(cap[::-1])])
+    radii = np.concatenate([radius * np.cos(cap), np.full(rings - 2, radius), radius * np.cos(cap[::-1])])
+    angles = 2 * np.pi * np.arange(count) / count
+    circle = np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * up
+    points = start + heights[:, None, None] * axis + radii[:, None, None] * circle
+    along = np.repeat(heights / length, count)
+    grid = np.arange(len(heights) * count).reshape(len(heights), count)
+    a, b = grid[:-1], np.roll(grid, -1, 1)[:-1]
+    c, d = grid[1:], np.roll(grid, -1, 1)[1:]
+    triangles = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([b, d, c], -1).reshape(-1, 3)])
+    poles = np.stack([start - radius * axis, end + radius * axis])
+    first, last = len(heights) * count, len(heights) * count + 1
+    fans = [np.stack([np.full(count, first), np.roll(grid[0], -1), grid[0]], -1)]
+    fans.append(np.stack([np.full(count, last), grid[-1], np.roll(grid[-1], -1)], -1))
+    along = np.concatenate([along, [-radius / length, 1 + radius / length]])
+    return np.concatenate([points.reshape(-1, 3), poles]), np.concatenate([triangles, *fans]), along
