@@ -1,6 +1,8 @@
 """People as Gaussians: bodies, their skeletons and poses, skinning, motion, and fitting to footage."""
 
 from splatsim.avatar.avatar import Avatar as Avatar
+from splatsim.avatar.body import Body as Body
+from splatsim.avatar.body import ShapedBody as ShapedBody
 from splatsim.avatar.roles import ROLES as ROLES
 from splatsim.avatar.roles import joint_roles as joint_roles
 from splatsim.avatar.skeleton import Pose as Pose
