@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from splatsim.avatar.body import ShapedBody
 from splatsim.avatar.skeleton import Pose, Skeleton, world_from_rest
 from splatsim.avatar.skin_weights import SkinWeights
 from splatsim.avatar.skinning import skin_points
@@ -29,6 +30,12 @@ class Template(TensorDataclass):
     """Counter-clockwise from outside."""
     skin: SkinWeights
     """Of the vertices."""
+
+    @classmethod
+    def of(cls, body: ShapedBody) -> "Template":
+        """The skin of a body, without its eyes and what garments are cut from."""
+        bare = body.only("body")
+        return cls(bare.skeleton, bare.vertices, bare.faces, bare.skin)
 
     def posed(self, pose: Pose) -> Float[Tensor, "*t v 3"]:
         """The vertices in the world."""

@@ -125,48 +125,53 @@ def _errors(views: Views, points: np.ndarray, places: np.ndarray) -> Float[np.nd
 def refine_cameras(views: Views, keypoints: Keypoints, *, rounds: int = 10) -> Views:
     """Cameras that stand still, turned and moved a little so that the person's keypoints agree in all of them.
 
-    Alternates triangulation with a small motion of each camera against the triangulated points; a motion of 2 degrees
-    or 3 cm costs as much as an error of the tolerance. It is refused where it does not lower the median error.
+    Alternates triangulation with a small motion of each camera against the triangulated points; the whole is refused
+    where it does not lower the median error.
+    """
+    moved = views
+    for _ in range(rounds):
+        found = triangulate_person(moved, keypoints)
+        known = (found.weights > 0) & np.isfinite(found.points[:, None, :, 0])
+        for camera in range(len(views.names)):
+            moved = resected(moved, keypoints, camera, found.points, known[:, camera])
+    before = triangulate_person(views, keypoints).median_error()
+    return moved if triangulate_person(moved, keypoints).median_error() < before else views
+
+
+FEWEST_FOR_CAMERA = 20
+
+
+def resected(
+    views: Views, keypoints: Keypoints, camera: int, points: Float[np.ndarray, "t k 3"], known: Bool[np.ndarray, "t k"]
+) -> Views:
+    """One camera turned and moved so that points of the world fall on its keypoints.
+
+    A motion of 2 degrees or 3 cm costs as much as one keypoint's error of the tolerance. With fewer than 20 keypoints
+    the camera stays where it is.
     """
     from scipy.optimize import least_squares
     from scipy.spatial.transform import Rotation
 
-    moved = views
-    for _ in range(rounds):
-        found = triangulate_person(moved, keypoints)
-        viewmats = moved.viewmats.copy()
-        for camera in range(len(views.names)):
-            used = (found.weights[:, camera] > 0) & np.isfinite(found.points[..., 0])
-            if used.sum() < 20:
-                continue
-            points, places = found.points[used], keypoints.places[:, camera, 0][used]
-            weights = np.sqrt(keypoints.scores[:, camera, 0][used])[:, None]
-            times = np.nonzero(used)[0]
-            before, K = moved.viewmats[times, camera], views.Ks[camera]
-            soft = 0.01 * max(views.sizes[camera])
+    used = known & np.isfinite(points[..., 0]) & (keypoints.scores[:, camera, 0] >= LEAST_SCORE)
+    if used.sum() < FEWEST_FOR_CAMERA:
+        return views
+    weights = np.sqrt(keypoints.scores[:, camera, 0][used])[:, None]
+    before, K = views.viewmats[np.nonzero(used)[0], camera], views.Ks[camera]
+    local = (before[:, :3, :3] @ points[used][..., None])[..., 0] + before[:, :3, 3]
+    places, soft = keypoints.places[:, camera, 0][used], 0.01 * max(views.sizes[camera])
 
-            def residuals(
-                motion: np.ndarray,
-                points: np.ndarray = points,
-                places: np.ndarray = places,
-                weights: np.ndarray = weights,
-                before: np.ndarray = before,
-                K: np.ndarray = K,
-                soft: float = soft,
-            ) -> np.ndarray:
-                local = (before[:, :3, :3] @ points[..., None])[..., 0] + before[:, :3, 3]
-                local = local @ Rotation.from_rotvec(motion[:3]).as_matrix().T + motion[3:]
-                pixels = (local @ K.T)[:, :2] / np.maximum(local[:, 2:], 1e-3)
-                data = (weights * (pixels - places) / soft).ravel()
-                return np.concatenate([data, motion[:3] / np.radians(2), motion[3:] / 0.03])
+    def residuals(motion: np.ndarray) -> np.ndarray:
+        there = local @ Rotation.from_rotvec(motion[:3]).as_matrix().T + motion[3:]
+        pixels = (there @ K.T)[:, :2] / np.maximum(there[:, 2:], 1e-3)
+        data = (weights * (pixels - places) / soft).ravel()
+        return np.concatenate([data, motion[:3] / np.radians(2), motion[3:] / 0.03])
 
-            motion = least_squares(residuals, np.zeros(6), loss="soft_l1").x
-            turn = np.eye(4)
-            turn[:3, :3], turn[:3, 3] = Rotation.from_rotvec(motion[:3]).as_matrix(), motion[3:]
-            viewmats[:, camera] = turn @ viewmats[:, camera]
-        moved = replace(moved, viewmats=viewmats)
-    before_error = triangulate_person(views, keypoints).median_error()
-    return moved if triangulate_person(moved, keypoints).median_error() < before_error else views
+    motion = least_squares(residuals, np.zeros(6), loss="soft_l1").x
+    turn = np.eye(4)
+    turn[:3, :3], turn[:3, 3] = Rotation.from_rotvec(motion[:3]).as_matrix(), motion[3:]
+    viewmats = views.viewmats.copy()
+    viewmats[:, camera] = turn @ viewmats[:, camera]
+    return replace(views, viewmats=viewmats)
 
 
 def _check_counts(views: Views, keypoints: Keypoints) -> None:
