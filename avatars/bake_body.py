@@ -125,7 +125,7 @@ def compress(moves: Array) -> dict[str, Array]:
     error = np.linalg.norm((coefficients @ basis - flat).reshape(moves.shape), axis=2)
     rms, most = np.sqrt((error**2).mean()), np.quantile(error, 0.999)
     print(
-        f"{COMPONENTS} components: rms {rms * 1e3:.2f} mm, 99.9 % below {most * 1e3:.1f} mm, all {error.max() * 1e3:.1f}"
+        f"{COMPONENTS} components: rms {rms * 1e3:.2f} mm, 99.9 % < {most * 1e3:.1f} mm, all < {error.max() * 1e3:.1f}"
     )
     if most > LARGEST_ERROR:
         raise SystemExit(f"99.9 % are to be below {LARGEST_ERROR * 1000} mm; take more components.")

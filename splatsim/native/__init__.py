@@ -17,6 +17,9 @@ first_hits = _ext.first_hits
 count_crossings = _ext.count_crossings
 composite_rays = _ext.composite_rays
 composite_rays_backward = _ext.composite_rays_backward
+half_planes = _ext.half_planes
+choose_velocities = _ext.choose_velocities
+march = _ext.march
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "crowd.hpp"
 #include "kernels/kernels.hpp"
 #include "raycast.hpp"
 
@@ -456,6 +457,53 @@ void bind_rays(nb::module_& m) {
         "d_probabilities"_a.noconvert(), "d_values"_a.noconvert(), "threads"_a);
 }
 
+void bind_half_planes(In<double, 2> places, In<double, 2> velocities, In<double, 1> radii, In<double, 1> yields,
+                      In<uint8_t, 1> sees, In<double, 3> segments, In<double, 1> speeds, nb::tuple horizons, int most,
+                      Out<double, 3> planes, Out<int32_t, 1> walls, Out<int32_t, 1> counts) {
+  const size_t n = places.shape(0);
+  expect(places, {n, 2}, "places");
+  expect(velocities, {n, 2}, "velocities");
+  expect(radii, {n}, "radii");
+  expect(yields, {n}, "yields");
+  expect(sees, {n}, "sees");
+  expect(segments, {segments.shape(0), 2, 2}, "segments");
+  expect(speeds, {n}, "speeds");
+  expect(planes, {n, planes.shape(1), 3}, "planes");
+  expect(walls, {n}, "walls");
+  expect(counts, {n}, "counts");
+  if (most < 0 || static_cast<size_t>(most) > planes.shape(1)) throw nb::value_error("planes has no room for people.");
+  const People people{places.data(), velocities.data(), radii.data(), yields.data(), sees.data(),
+                      static_cast<int64_t>(n)};
+  const Horizons limits{nb::cast<double>(horizons[0]), nb::cast<double>(horizons[1]), nb::cast<double>(horizons[2]),
+                        nb::cast<double>(horizons[3]), most};
+  nb::gil_scoped_release release;
+  half_planes(people, segments.data(), static_cast<int64_t>(segments.shape(0)), speeds.data(), limits, planes.data(),
+              static_cast<int64_t>(planes.shape(1)), walls.data(), counts.data());
+}
+
+void bind_choose_velocities(In<double, 3> planes, In<int32_t, 1> walls, In<int32_t, 1> counts, In<double, 2> wanted,
+                            In<double, 1> speeds, Out<double, 2> velocities) {
+  const size_t n = planes.shape(0), room = planes.shape(1);
+  expect(planes, {n, room, 3}, "planes");
+  expect(walls, {n}, "walls");
+  expect(counts, {n}, "counts");
+  expect(wanted, {n, 2}, "wanted");
+  expect(speeds, {n}, "speeds");
+  expect(velocities, {n, 2}, "velocities");
+  for (size_t i = 0; i < n; ++i)
+    if (walls.data()[i] < 0 || counts.data()[i] < walls.data()[i] || static_cast<size_t>(counts.data()[i]) > room)
+      throw nb::value_error("walls and counts do not fit planes.");
+  nb::gil_scoped_release release;
+  choose_velocities(planes.data(), static_cast<int64_t>(room), walls.data(), counts.data(), wanted.data(),
+                    speeds.data(), static_cast<int64_t>(n), velocities.data());
+}
+
+void bind_march(In<uint8_t, 2> free, Out<double, 2> distances) {
+  expect(distances, {free.shape(0), free.shape(1)}, "distances");
+  nb::gil_scoped_release release;
+  march(free.data(), static_cast<int64_t>(free.shape(0)), static_cast<int64_t>(free.shape(1)), distances.data());
+}
+
 }  // namespace
 
 NB_MODULE(_ext, m) {
@@ -538,4 +586,10 @@ NB_MODULE(_ext, m) {
     for (const Kernels* k : usable_kernels()) names.append(k->name);
     return names;
   }, "The instruction sets that this machine can run, the best one last.");
+
+  m.def("half_planes", &bind_half_planes, "places"_a, "velocities"_a, "radii"_a, "yields"_a, "sees"_a, "segments"_a,
+        "speeds"_a, "horizons"_a, "most"_a, "planes"_a.noconvert(), "walls"_a.noconvert(), "counts"_a.noconvert());
+  m.def("choose_velocities", &bind_choose_velocities, "planes"_a, "walls"_a, "counts"_a, "wanted"_a, "speeds"_a,
+        "velocities"_a.noconvert());
+  m.def("march", &bind_march, "free"_a, "distances"_a.noconvert());
 }
