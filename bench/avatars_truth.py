@@ -1,13 +1,11 @@
 """People as an independent renderer sees them: meshes ray traced by Embree, with exact masks and poses.
 
-Colours are a function of the place in the rest pose, finer than a pixel where it matters, so that no texture has to be
-made. There is no light: a surface has its colour from all sides. `shade` darkens what is turned away from a lamp in the
-world, which no canonical colour can follow.
+Colours are a function of the place in the rest pose, so that no texture has to be made. There is
+no light: a surface has its colour from all sides. `shade` darkens what is turned away from a lamp in the world, which
+no canonical colour can follow.
 """
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,8 +15,8 @@ from embreex.rtcore_scene import EmbreeScene
 from splatsim.cameras import Cameras
 
 LAMP = np.array([0.4, -0.5, 0.77])
-Colour = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Rest places [n 3] and faces [n] to colours [n 3]."""
+Colour = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Rest places [n 3], faces [n] and shares of their corners [n 3] to colours [n 3]."""
 
 
 def trace(
@@ -55,13 +53,12 @@ def trace(
     rows = np.flatnonzero(hit["primID"] >= 0)
     face = hit["primID"][rows]
     a, b = hit["u"][rows, None], hit["v"][rows, None]
-    corners = rest[faces[face]]
-    found = colour(corners[:, 0] * (1 - a - b) + corners[:, 1] * a + corners[:, 2] * b, face)
+    shares = np.concatenate([1 - a - b, a, b], 1)
+    found = colour((rest[faces[face]] * shares[..., None]).sum(1), face, shares)
     if shade:
         normals = hit["Ng"][rows] / np.linalg.norm(hit["Ng"][rows], axis=1, keepdims=True)
-        facing = np.abs((normals * directions[rows]).sum(1, keepdims=True))
         outward = -np.sign((normals * directions[rows]).sum(1)) * (normals @ LAMP)
-        found = found * (1 - shade + shade * (0.5 + 0.5 * outward[:, None])) * np.ones_like(facing)
+        found = found * (1 - shade + shade * (0.5 + 0.5 * outward[:, None]))
     ray = np.zeros((len(grid), 4))
     ray[rows, :3], ray[rows, 3] = found, 1
     mean = ray.reshape(height, samples, width, samples, 4).mean((1, 3))
@@ -70,36 +67,9 @@ def trace(
     return colours, coverage
 
 
-def clothed(rest: np.ndarray, faces: np.ndarray) -> Colour:
-    """Skin, a checked shirt, jeans, shoes and hair by height, with cloth and skin that are not of one colour."""
-
-    def colour(places: np.ndarray, face: np.ndarray) -> np.ndarray:
-        x, y, z = places.T
-        tall = rest[:, 2].max()
-        h = z / tall
-        result = np.tile([0.78, 0.58, 0.47], (len(places), 1))
-        arm = np.abs(y) > 0.45 * tall / 1.75
-        shirt = (h > 0.55) & (h < 0.83) & ~arm
-        stripes = np.where((np.sin(x * 55) > 0) ^ (np.sin(y * 50) > 0) ^ (np.sin(z * 60) > 0), 0.85, 0.35)
-        result[shirt] = np.stack([0.9 * stripes, 0.35 + 0.2 * stripes, 0.3 + 0 * stripes], 1)[shirt]
-        jeans = (h < 0.55) & (h > 0.06) & ~arm
-        weave = 0.25 + 0.1 * np.sin(z * 90) * np.sin((x + y) * 70)
-        result[jeans] = np.stack([weave * 0.6, weave * 0.9, weave * 1.7], 1)[jeans]
-        result[h <= 0.06] = [0.15, 0.12, 0.1]
-        hair = (h > 0.94) | ((h > 0.88) & (x < 0))
-        result[hair] = np.stack([0.22 + 0.08 * np.sin(z * 150), 0.15 + 0 * z, 0.1 + 0 * z], 1)[hair]
-        spots = 0.06 * np.sin(x * 37 + 1) * np.sin(y * 43) * np.sin(z * 31 + 2)
-        return np.clip(result + spots[:, None], 0, 1)
-
-    return colour
-
-
 def ring(count: int, *, size: int, distance: float, target: tuple[float, float, float], shift: float = 0.0) -> Cameras:
     """Cameras around a person, at two heights in turn."""
     angles = 2 * np.pi * (np.arange(count) + shift) / count
     heights = np.where(np.arange(count) % 2, 1.1, 1.7)
     eyes = np.stack([target[0] + distance * np.cos(angles), target[1] + distance * np.sin(angles), heights], 1)
     return Cameras.look_at(torch.from_numpy(eyes).float(), target, fov_deg=40, width=size, height=size)
-
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -103,14 +103,14 @@ def _best_chain(frames: list[list[Hypothesis]]) -> list[int]:
         scores.append([])
         before.append([])
         for _, support, middle in hypotheses:
-            best, link = support, None
+            best, back = support, None
             for past in range(max(0, time - 10), time):
                 for k, (_, _, there) in enumerate(frames[past]):
                     near = np.linalg.norm(middle - there) < SWITCH_METRES * (1 + 0.2 * (time - past - 1))
                     if near and scores[past][k] + support > best:
-                        best, link = scores[past][k] + support, (past, k)
+                        best, back = scores[past][k] + support, (past, k)
             scores[-1].append(best)
-            before[-1].append(link)
+            before[-1].append(back)
     chain = [-1] * len(frames)
     ends = [(score, time, k) for time, row in enumerate(scores) for k, score in enumerate(row)]
     if not ends:

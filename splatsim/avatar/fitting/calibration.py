@@ -99,6 +99,30 @@ def read_transforms(path: Path) -> list[Lens]:
     return lenses
 
 
+def read_scene_cameras(path: Path) -> list[Lens]:
+    """One lens for each picture of the cameras.json that `splatsim reconstruct` writes beside a scene.
+
+    Raises:
+        FormatError: it is no such file, or a frame's numbers are missing or not finite.
+    """
+    try:
+        frames = json.loads(_text(path))["frames"]
+        named = [(str(frame["name"]), frame) for frame in frames]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FormatError(
+            f"{path} has no frames with names ({error}); expected one of splatsim reconstruct."
+        ) from error
+    lenses = []
+    for name, frame in named:
+        where = f"{path}, picture {name}"
+        size = (int(_number(where, frame, "width")), int(_number(where, frame, "height")))
+        pose = _array(where, frame, "world_from_cam", (4, 4))
+        K = _array(where, frame, "K", (3, 3))
+        _check_focal(where, K)
+        lenses.append(Lens(name, size, K, np.zeros(5), np.linalg.inv(pose)))
+    return lenses
+
+
 _COLMAP = {
     "SIMPLE_PINHOLE": ("f", "cx", "cy"),
     "PINHOLE": ("fx", "fy", "cx", "cy"),
@@ -119,7 +143,9 @@ def read_colmap(folder: Path) -> list[Lens]:
         words = line.split()
         names = _COLMAP.get(words[1]) if len(words) > 1 else None
         if names is None or len(words) != 4 + len(names):
-            raise FormatError(f"{folder / 'cameras.txt'}, line {number}: {line!r}; expected one of {', '.join(_COLMAP)}.")
+            raise FormatError(
+                f"{folder / 'cameras.txt'}, line {number}: {line!r}; expected one of {', '.join(_COLMAP)}."
+            )
         values = dict(zip(names, _floats(folder / "cameras.txt", number, words[4:]), strict=True))
         fx, fy = values.get("fx", values.get("f", 0.0)), values.get("fy", values.get("f", 0.0))
         K = np.array([[fx, 0, values["cx"]], [0, fy, values["cy"]], [0, 0, 1]])
@@ -130,11 +156,13 @@ def read_colmap(folder: Path) -> list[Lens]:
     for number, line in list(_lines(folder / "images.txt"))[::2]:
         words = line.split(maxsplit=9)
         if len(words) != 10 or words[8] not in cameras:
-            raise FormatError(f"{folder / 'images.txt'}, line {number}: {line[:60]!r}; expected an image of a known camera.")
-        values = _floats(folder / "images.txt", number, words[1:8])
+            raise FormatError(
+                f"{folder / 'images.txt'}, line {number}: {line[:60]!r}; expected an image of a known camera."
+            )
+        motion = _floats(folder / "images.txt", number, words[1:8])
         viewmat = np.eye(4)
-        viewmat[:3, :3] = _rotation_of_quat(np.array(values[:4]))
-        viewmat[:3, 3] = values[4:]
+        viewmat[:3, :3] = _rotation_of_quat(np.array(motion[:4]))
+        viewmat[:3, 3] = motion[4:]
         lenses.append(Lens(words[9], *cameras[words[8]], viewmat))
     if not lenses:
         raise FormatError(f"{folder} has no images; expected a COLMAP model.")
@@ -198,7 +226,9 @@ def _distortion(where: str, values: Any) -> Float[np.ndarray, "5"]:
 
 def _check_focal(where: str, K: Float[np.ndarray, "3 3"]) -> None:
     if not (K[0, 0] > 0 and K[1, 1] > 0):
-        raise FormatError(f"{where} has focal lengths {K[0, 0]:g} and {K[1, 1]:g}; expected positive numbers of pixels.")
+        raise FormatError(
+            f"{where} has focal lengths {K[0, 0]:g} and {K[1, 1]:g}; expected positive numbers of pixels."
+        )
 
 
 def _rotation(vector: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:

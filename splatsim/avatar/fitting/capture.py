@@ -19,7 +19,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from splatsim.avatar.fitting.calibration import Lens, read_anipose, read_colmap, read_transforms
+from splatsim.avatar.fitting.calibration import (
+    Lens,
+    read_anipose,
+    read_colmap,
+    read_scene_cameras,
+    read_transforms,
+)
 from splatsim.avatar.fitting.keypoints import Keypoints, read_keypoints
 from splatsim.avatar.fitting.views import Views, undistort_points
 from splatsim.decoding import decode_chosen, probe_video
@@ -67,12 +73,15 @@ class PersonCapture:
         return replace(self.views, sizes=tuple(sizes), Ks=Ks)
 
 
-def load_capture(folder: Path, *, fps: float | None = None, layout: str = "auto") -> PersonCapture:
+def load_capture(
+    folder: Path, *, fps: float | None = None, layout: str = "auto", scene: Path | None = None
+) -> PersonCapture:
     """Read calibration and keypoints, and find pictures and masks.
 
     Args:
         fps: Frames a second; by default what the video says, or 30 for pictures.
         layout: Of the keypoints, as for `read_keypoints`.
+        scene: A scene folder whose cameras.json has a camera for each picture of the folder, by name.
 
     Raises:
         FileNotFoundError: there is no such folder, or no calibration in it.
@@ -80,12 +89,12 @@ def load_capture(folder: Path, *, fps: float | None = None, layout: str = "auto"
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}; expected one with calibrated cameras and pictures.")
-    if (folder / "calibration.toml").is_file():
+    if scene is None and (folder / "calibration.toml").is_file():
         lenses = read_anipose(folder / "calibration.toml")
         sources = [_source(folder, lens.name) for lens in lenses]
         moving = [[lens] for lens in lenses]
     else:
-        groups = _grouped(folder)
+        groups = _grouped(folder) if scene is None else {"camera": _of_scene(folder, scene)}
         moving = list(groups.values())
         sources = [tuple(_picture(folder, lens.name) for lens in group) for group in moving]
         lenses = [replace(group[0], name=name) for name, group in groups.items()]
@@ -150,7 +159,8 @@ def _source(folder: Path, name: str) -> Path | tuple[Path, ...]:
         if pictures is not None and (found := _ordered(pictures)):
             return found
     raise FormatError(
-        f"camera {name!r} of the calibration has no pictures in {folder}; expected a video {name}.mp4 or a folder {name}/."
+        f"camera {name!r} of the calibration has no pictures in {folder}; expected a video {name}.mp4 or a folder "
+        f"{name}/."
     )
 
 
@@ -184,6 +194,21 @@ def _grouped(folder: Path) -> dict[str, list[Lens]]:
     return groups
 
 
+def _of_scene(folder: Path, scene: Path) -> list[Lens]:
+    """The cameras of a reconstructed scene whose pictures lie in the folder."""
+    lenses = [lens for lens in read_scene_cameras(scene / "cameras.json") if _exists(folder, lens.name)]
+    if not lenses:
+        raise FormatError(
+            f"none of the pictures that {scene / 'cameras.json'} names lies in {folder}; expected them under these "
+            "names."
+        )
+    return lenses
+
+
+def _exists(folder: Path, label: str) -> bool:
+    return any((place / label).is_file() for place in (folder, folder / "images"))
+
+
 def _picture(folder: Path, label: str) -> Path:
     for candidate in (folder / label, folder / "images" / label, *((folder / f"{label}{s}") for s in PICTURES)):
         if candidate.is_file():
@@ -213,7 +238,8 @@ def _keypoints(folder: Path, names: list[str], layout: str) -> Keypoints | None:
         return None
     if len(files) < len(names):
         raise FormatError(
-            f"{folder} has keypoints of {len(files)} of {len(names)} cameras; expected them for all of {', '.join(names)}."
+            f"{folder} has keypoints of {len(files)} of {len(names)} cameras; expected them for all of "
+            f"{', '.join(names)}."
         )
     return read_keypoints(files, layout)
 
@@ -232,14 +258,14 @@ def _frame_counts(
     fewest, most = min(counts.values()), max(v for v in counts.values() if v < 10**9)
     if fewest < 1 or most > 1.1 * fewest + 5:
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise FormatError(f"the cameras have different numbers of frames: {listed}; expected pictures that are in step.")
+        raise FormatError(
+            f"the cameras have different numbers of frames: {listed}; expected pictures that are in step."
+        )
     return counts
 
 
 @contextmanager
-def decoded(
-    capture: PersonCapture, camera: int, views: Views
-) -> Iterator[Iterator[UInt8[np.ndarray, "h w 3"]]]:
+def decoded(capture: PersonCapture, camera: int, views: Views) -> Iterator[Iterator[UInt8[np.ndarray, "h w 3"]]]:
     """The pictures of one camera in order, without distortion, at the size of `views`.
 
     Raises:
@@ -289,7 +315,7 @@ def _brought(where: str, pixels: np.ndarray, capture: PersonCapture, camera: int
     (width, height), (h, w) = capture.views.sizes[camera], pixels.shape[:2]
     if (w, h) != (width, height):
         short = (width - w, height - h)
-        if 0 <= min(short) and short[0] <= PADDING * width and short[1] <= PADDING * height:
+        if min(short) >= 0 and short[0] <= PADDING * width and short[1] <= PADDING * height:
             pad = ((0, short[1]), (0, short[0]), (0, 0))[: pixels.ndim]
             pixels = np.pad(pixels, pad, mode="edge")
         elif abs(w / width - h / height) > 0.01 * w / width:

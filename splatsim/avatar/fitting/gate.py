@@ -106,4 +106,4 @@ def overlay(
 
 def _pixel(place: np.ndarray) -> tuple[int, int]:
     x, y = np.clip(np.nan_to_num(place), -1e4, 1e4)
-    return int(round(float(x))), int(round(float(y)))
+    return round(float(x)), round(float(y))

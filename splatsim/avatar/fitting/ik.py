@@ -80,10 +80,7 @@ def solve_ik(
     """
     carriers, offsets = attachments(skeleton, keypoints.names)
     chain = Chain.of(skeleton, carriers, offsets)
-    if start is None:
-        state = start_poses(chain, keypoints.names, points)
-    else:
-        state = Joints.of(start)
+    state = start_poses(chain, keypoints.names, points) if start is None else Joints.of(start)
     observed = _Observations(views, keypoints, options)
     damping, cost = 1e-3, _cost(chain, state, observed, fps, options)
     for _ in range(options.iterations):

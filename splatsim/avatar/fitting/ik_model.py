@@ -1,6 +1,7 @@
 """The body as inverse kinematics sees it: joints that turn, bones whose lengths are sought, keypoints on them."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -245,7 +246,7 @@ def start_poses(chain: Chain, names: tuple[str, ...], points: Float[np.ndarray, 
     _fill(state.root, usable)
     for side in ("left", "right"):
         for limb in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")):
-            for upper, lower in zip(limb[:-1], limb[1:], strict=True):
+            for upper, lower in pairwise(limb):
                 _aim(chain, state, points, names.index(f"{side}_{upper}"), names.index(f"{side}_{lower}"))
     return state
 

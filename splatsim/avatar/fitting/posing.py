@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,7 +11,7 @@ from splatsim.avatar.skeleton import Pose, Skeleton, world_from_rest
 from splatsim.fitting.adam import Adam, ParameterGroup
 from splatsim.transforms import multiply_quats
 
-SMOOTH_TURN = 60.0
+SMOOTH_TURN = 30.0
 """rad/s²: a joint's acceleration that costs as much as one unit."""
 SMOOTH_ROOT = 8.0
 """m/s²: the root's."""
@@ -86,3 +87,42 @@ class PoseRefinement:
             self.turns.copy_(state["turns"])
             self.shifts.copy_(state["shifts"])
         self.adam.load({k.removeprefix("adam."): v for k, v in state.items() if k.startswith("adam.")})
+
+
+def smoothed(pose: Pose, fps: float, joints: list[int], noise_deg: float) -> Pose:
+    """Poses whose turns were disturbed by about so many degrees in every frame, brought nearest to smooth ones.
+
+    Each joint's turns are moved by the least squares of moves against accelerations, a Whittaker smoother in the
+    tangent space, twice, so that the tangents are those of the smooth poses.
+    """
+    from scipy.linalg import solveh_banded
+
+    t = len(pose.root)
+    if t < 3 or noise_deg <= 0:
+        return pose
+    weight = (fps**2 / SMOOTH_TURN) ** 2
+    ratio = weight * (torch.deg2rad(torch.tensor(noise_deg)).item() ** 2) / 3
+    band = np.zeros((3, t))
+    for first in range(t - 2):
+        for a, x in enumerate((1.0, -2.0, 1.0)):
+            for b, y in enumerate((1.0, -2.0, 1.0)):
+                if b <= a:
+                    band[2 - (a - b), first + a] += ratio * x * y
+    band[2] += 1
+    rotations = pose.rotations.clone()
+    moved = torch.zeros(t, len(joints), 3)
+    for _ in range(3):
+        turns = rotations[:, joints].double()
+        steps = multiply_quats(turns[:-1] * torch.tensor([1.0, -1.0, -1.0, -1.0]).double(), turns[1:])
+        steps = 2 * steps[..., 1:] * steps[..., :1].sign()
+        bends = torch.diff(steps, dim=0).flatten(1).numpy()
+        right = np.zeros((t, bends.shape[1]))
+        for a, x in enumerate((1.0, -2.0, 1.0)):
+            right[a : t - 2 + a] -= ratio * x * bends
+        right -= moved.flatten(1).numpy()
+        step = torch.from_numpy(solveh_banded(band, right)).float().reshape(t, len(joints), 3)
+        half = step / 2
+        turn = torch.nn.functional.normalize(torch.cat([torch.ones_like(half[..., :1]), half], -1), dim=-1)
+        rotations[:, joints] = multiply_quats(rotations[:, joints], turn)
+        moved = moved + step
+    return Pose(torch.nn.functional.normalize(rotations, dim=-1), pose.root)

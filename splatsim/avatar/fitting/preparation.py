@@ -1,6 +1,7 @@
 """From a capture to what a fit needs: the person's poses and body, shots with masks, and how well they agree."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,17 @@ from splatsim.avatar.fitting.capture import PersonCapture, decoded, read_mask
 from splatsim.avatar.fitting.gate import Alignment, overlay
 from splatsim.avatar.fitting.ik import IkResult, solve_ik
 from splatsim.avatar.fitting.keypoints import Keypoints
-from splatsim.avatar.fitting.masks import DIFFERENCE, Background, against_scene, grown, median_background, overlap, person_mask
+from splatsim.avatar.fitting.masks import (
+    DIFFERENCE,
+    Background,
+    against_scene,
+    grown,
+    median_background,
+    overlap,
+    person_mask,
+)
 from splatsim.avatar.fitting.optimisation import start_gaussians
+from splatsim.avatar.fitting.poses_file import read_poses
 from splatsim.avatar.fitting.shots import Shot, cut
 from splatsim.avatar.fitting.template import Template
 from splatsim.avatar.fitting.triangulation import Triangulation, refine_cameras, resected, triangulate_person
@@ -39,6 +49,8 @@ class Dials:
     """From 0, female, to 1, male."""
     age: float = 30.0
     """Years."""
+    height: float | None = None
+    """Metres; measured from keypoints where there are some."""
     weight: float = 0.5
     """From 0, lean, to 1, heavy; 0.5 is average."""
     muscle: float = 0.5
@@ -64,9 +76,7 @@ class Person:
     """Of the body's keypoints, pixels."""
 
 
-def find_person(
-    capture: PersonCapture, fitted: list[int], dials: Dials, *, move_cameras: bool = True
-) -> Person:
+def find_person(capture: PersonCapture, fitted: list[int], dials: Dials, *, move_cameras: bool = True) -> Person:
     """The person of a capture by its keypoints; cameras that are not in `fitted` have no say in where anything is.
 
     Raises:
@@ -74,7 +84,8 @@ def find_person(
     """
     if capture.keypoints is None:
         raise ReconstructionError(
-            f"{capture.folder} has neither keypoints nor poses; expected NAME_keypoints.json for each camera, or --poses."
+            f"{capture.folder} has neither keypoints nor poses; expected NAME_keypoints.json for each camera, or "
+            "--poses."
         )
     views = capture.views.select(fitted)
     everybody = capture.keypoints.select(fitted)
@@ -91,6 +102,22 @@ def find_person(
     result, template = _shaped(moved, person, found, capture.fps, dials)
     everything, all_keypoints, errors = _all_cameras(capture, fitted, moved, person, result)
     return Person(everything, all_keypoints, template, result.pose, plain.median_error(), found.median_error(), errors)
+
+
+def given_person(capture: PersonCapture, poses: Path, dials: Dials) -> Person:
+    """The person of a capture by poses from elsewhere, on a body of the dials' shape.
+
+    Raises:
+        FormatError: the file is none of poses, or has fewer frames than the capture.
+    """
+    shape = Body.load().shape(dials.sex, dials.age, dials.height, weight=dials.weight, muscle=dials.muscle)
+    template = Template.of(shape)
+    pose, _ = read_poses(poses, template.skeleton)
+    t = capture.views.times
+    if len(pose.root) < t:
+        raise FormatError(f"{poses} has {len(pose.root)} frames, the capture {t}; expected as many.")
+    nothing = np.full((t, len(capture.views.names), 1), np.nan)
+    return Person(capture.views, None, template, pose[:t], float("nan"), float("nan"), nothing)
 
 
 def _stand_still(views: Views) -> bool:
@@ -258,8 +285,10 @@ def _masks_of(
     if rendered is not None:
         pairs = zip(frames, rendered, bodies, strict=True)
         masks = [against_scene(frame, behind, body, reach) for frame, behind, body in pairs]
-        return masks, [_moving(f, Background(b, np.ones(f.shape[:2], bool)), body, 4 * reach) for f, b, body in
-                       zip(frames, rendered, bodies, strict=True)]
+        return masks, [
+            _moving(f, Background(b, np.ones(f.shape[:2], bool)), body, 4 * reach)
+            for f, b, body in zip(frames, rendered, bodies, strict=True)
+        ]
     near = np.stack([grown(body, 2 * reach) for body in bodies])
     background = median_background(frames, near)
     masks = [person_mask(frame, background, body, reach) for frame, body in zip(frames, bodies, strict=True)]
@@ -283,8 +312,15 @@ def _moving(
 
 
 def _drawn(
-    person: Person, views: Views, places: np.ndarray, camera: int, time: int, frame: np.ndarray, body: np.ndarray,
-    mask: np.ndarray, side: int,
+    person: Person,
+    views: Views,
+    places: np.ndarray,
+    camera: int,
+    time: int,
+    frame: np.ndarray,
+    body: np.ndarray,
+    mask: np.ndarray,
+    side: int,
 ) -> UInt8[np.ndarray, "h w 3"]:
     pixels = project(views.at([time]), places[[time]])[0, camera]
     parents = person.template.skeleton.parents

@@ -92,7 +92,11 @@ def template(rings: int = 12, around_axis: int = 16) -> Template:
         if children:
             end = skeleton.joints[max(children, key=lambda c: -abs(c - joint))].numpy()
         else:
-            end = start + (np.array([0.0, 0, 0.16]) if name == "head" else 0.6 * (start - skeleton.joints[skeleton.parents[joint]].numpy()))
+            end = start + (
+                np.array([0.0, 0, 0.16])
+                if name == "head"
+                else 0.6 * (start - skeleton.joints[skeleton.parents[joint]].numpy())
+            )
         points, triangles, along = _capsule(start, end, girth[name], rings, around_axis)
         faces.append(triangles + sum(len(v) for v in vertices))
         vertices.append(points)
@@ -110,10 +114,19 @@ def template(rings: int = 12, around_axis: int = 16) -> Template:
     )
 
 
-_LIMBS = {"clavicle": 0.06, "upperarm": 0.05, "lowerarm": 0.04, "hand": 0.035, "thigh": 0.08, "calf": 0.055, "foot": 0.04, "ball": 0.035}
+_LIMBS = {
+    "clavicle": 0.06,
+    "upperarm": 0.05,
+    "lowerarm": 0.04,
+    "hand": 0.035,
+    "thigh": 0.08,
+    "calf": 0.055,
+    "foot": 0.04,
+    "ball": 0.035,
+}
 
 
-def _capsule(start, end, radius, rings, count):  # noqa: ANN001, ANN202
+def _capsule(start, end, radius, rings, count):
     axis = end - start
     length = np.linalg.norm(axis)
     axis = axis / length
@@ -121,7 +134,9 @@ def _capsule(start, end, radius, rings, count):  # noqa: ANN001, ANN202
     side /= np.linalg.norm(side)
     up = np.cross(axis, side)
     cap = np.linspace(-np.pi / 2, 0, 5)[1:]
-    heights = np.concatenate([radius * np.sin(cap), np.linspace(0, length, rings)[1:-1], length - radius * np.sin(cap[::-1])])
+    heights = np.concatenate(
+        [radius * np.sin(cap), np.linspace(0, length, rings)[1:-1], length - radius * np.sin(cap[::-1])]
+    )
     radii = np.concatenate([radius * np.cos(cap), np.full(rings - 2, radius), radius * np.cos(cap[::-1])])
     angles = 2 * np.pi * np.arange(count) / count
     circle = np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * up
