@@ -1,7 +1,7 @@
 """How well people are fitted: to a synthetic capture whose truth is known, and to a real one.
 
     python bench/avatars_fit.py                      the bars, as tables
-    python bench/avatars_fit.py synthetic            a dressed body traced by Embree: 120 frames at 512², 3 of 6 cameras each
+    python bench/avatars_fit.py synthetic            a dressed body by Embree: 120 frames at 512², 3 of 6 cameras each
     python bench/avatars_fit.py balance --data DIR   the real person of DIR/balance, a camera held out
 
 Truth is traced once and kept under --work. SSIM is that of splatsim.fitting.ssim: a Gaussian window of 11 × 11 pixels
@@ -179,7 +179,7 @@ def synthetic(work: Path, steps: int, noise: float, shade: float) -> dict[str, A
     joints = sorted(roles.values())
     major = sorted(joint for role, joint in roles.items() if role != "pelvis")
     start = disturbed(exact, joints, noise) if noise else exact
-    given = smoothed(start, fps, joints, noise) if noise else start
+    given = smoothed(start, joints, noise) if noise else start
     recipe = AvatarRecipe(gaussians=10_000, most_gaussians=22_000)
     began = time.perf_counter()
     fit = AvatarOptimisation(

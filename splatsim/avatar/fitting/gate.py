@@ -58,7 +58,7 @@ class Alignment:
         if 0 < bad.sum() < len(bad):
             listed = ", ".join(self.names[c] for c in np.flatnonzero(bad))
             return f"Check calibration and order of frames of {listed} alone, or leave them out: the others agree."
-        if np.nanmedian(overlap) < LEAST_OVERLAP and not np.nanmedian(error) > MOST_ERROR:
+        if _median(overlap) < LEAST_OVERLAP and not _median(error) > MOST_ERROR:
             return "The keypoints agree: look at the masks, or give the body's --sex, --age and --weight."
         return "Check units (metres), axes (z up, cameras as OpenCV's) and whether keypoints and pictures are in step."
 

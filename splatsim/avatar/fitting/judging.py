@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from splatsim.avatar.fitting.optimisation import AvatarOptimisation
 from splatsim.avatar.fitting.shots import Shot
@@ -25,6 +26,8 @@ class ShotMetrics:
     """dB, over the pixels of the mask."""
     ssim: float
     """Of the person's box, the picture outside of the mask grey in both (window of 11 pixels, sigma 1.5)."""
+    psnr_aligned: float
+    """dB after the colours of the prediction were brought to the picture's by one affine map (least squares)."""
     overlap: float
     """Intersection over union of mask and predicted coverage, where the mask is known."""
 
@@ -49,10 +52,18 @@ def judged(optimisation: AvatarOptimisation, shots: Sequence[Shot]) -> tuple[Sho
                 shot.camera,
                 float(-10 * error.clamp(min=1e-10).log10()),
                 float(ssim(image, target)),
+                _aligned_psnr(image[inside], target[inside]),
                 int((covered & inside).sum()) / max(union, 1),
             )
         )
     return tuple(found)
+
+
+def _aligned_psnr(image: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"]) -> float:
+    source = torch.cat([image, torch.ones_like(image[:, :1])], 1).double()
+    solution = torch.linalg.lstsq(source, target.double()).solution
+    error = ((source @ solution).clamp(0, 1) - target).square().mean()
+    return float(-10 * error.clamp(min=1e-10).log10())
 
 
 def side_by_side(optimisation: AvatarOptimisation, shot: Shot) -> UInt8[np.ndarray, "h w 3"]:

@@ -61,6 +61,8 @@ class AvatarRecipe:
     off_surface_weight: float = 1.0
     pull: float = 2e-4
     """Of the mean distance from the surface, in units of what is free."""
+    opacity_weight: float = 1e-2
+    """Of what the mean opacity lacks to 1: nobody sees through a person."""
     flatness: float = 2e-4
     """Of the mean thickness, in units of 5 mm."""
     neighbour_weight: float = 2e-3
@@ -69,16 +71,22 @@ class AvatarRecipe:
     """Of changes of distance between neighbours when the body is posed."""
     neighbours: int = 5
     neighbour_sample: int = 2_000
-    pose_start: float = 0.08
+    coarse_until: float = 0.5
+    """Shots are fitted at half their size before: that is fast, and poses find their way from farther away."""
+    pose_start: float = 0.04
     """Poses stay where they are before."""
-    turn_rate: float = 5e-3
+    turn_rate: float = 4e-3
     """Radians, at the start of the refinement; falls to a tenth."""
     shift_rate: float = 1e-3
     """Metres."""
-    smooth_weight: float = 2e-5
+    smooth_weight: float = 1e-5
     """Of accelerations."""
     camera_rate: float = 0.0
     """Radians and metres; 0 leaves the cameras where they are."""
+    exposure_rate: float = 0.0
+    """Of the cameras' gains and offsets; 0 takes all cameras for alike."""
+    exposure_pull: float = 0.02
+    """Of the squares of log gains and offsets."""
     steps_of_weights: int = 400
     """After so many steps Gaussians look up their weights again, at the places to which they have moved."""
 
@@ -99,6 +107,7 @@ class AvatarOptimisation:
         recipe: AvatarRecipe = AvatarRecipe(),
     ) -> None:
         self.template, self.shots, self.steps, self.seed = template, list(shots), steps, seed
+        self.small_shots = [shot.halved() for shot in self.shots] if recipe.coarse_until > 0 else []
         self.refine_poses, self.recipe = refine_poses, recipe
         self.surface = Surface(template)
         start, self.skin = start_gaussians(template, recipe.gaussians, np.random.default_rng([seed, 99]))
@@ -107,7 +116,7 @@ class AvatarOptimisation:
         roles = joint_roles(template.skeleton)
         self.poses = PoseRefinement(template.skeleton, pose, sorted(roles.values()), fps)
         cameras = 1 + max(shot.camera for shot in shots)
-        self.cameras = Corrections(cameras, 1.0, exposure=False, poses=recipe.camera_rate > 0)
+        self.cameras = Corrections(cameras, 1.0, exposure=recipe.exposure_rate > 0, poses=recipe.camera_rate > 0)
         self.step = 0
         self._neighbours: tuple[int, Tensor] | None = None
         self._dense: Tensor | None = None
@@ -124,7 +133,8 @@ class AvatarOptimisation:
             self._redistribute()
         if self.step and self.step % recipe.steps_of_weights == 0:
             self._look_up()
-        shot = self.shots[self._index()]
+        coarse = self.progress < recipe.coarse_until
+        shot = (self.small_shots if coarse else self.shots)[self._index()]
         generator = np.random.default_rng([self.seed, BACKGROUND, self.step])
         behind = torch.from_numpy(generator.random(3, dtype=np.float32))
         refining = self.refine_poses and self.progress >= recipe.pose_start
@@ -134,10 +144,17 @@ class AvatarOptimisation:
         picture = self.draw(posed, self._camera(shot), behind)
         colors, coverage, known = shot.tensors()
         target = coverage[..., None] * colors + (1 - coverage[..., None]) * behind
-        image = torch.where(known[..., None], picture.colors[0], target)
+        shown = picture.colors[0]
+        if self.cameras.fits_exposure:  # of the person alone: the colour behind is ours
+            bare = shown - (1 - picture.alphas[0][..., None]) * behind
+            shown = self.cameras.exposed(bare, shot.camera) * coverage[..., None] + bare * (1 - coverage[..., None])
+            shown = shown + (1 - picture.alphas[0][..., None]) * behind
+        image = torch.where(known[..., None], shown, target)
         loss = photometric_loss(image, target, ssim_weight=recipe.ssim_weight)
         off = torch.where(known, picture.alphas[0] - coverage, 0)
         total = loss + recipe.mask_weight * off.abs().mean() + self._regularisers(canonical, posed)
+        if self.cameras.fits_exposure:
+            total = total + self.cameras.pull(shot.camera, recipe.exposure_pull)
         if refining:
             total = total + recipe.smooth_weight * self.poses.roughness(shot.time)
         total.backward()
@@ -226,6 +243,7 @@ class AvatarOptimisation:
         apart = (canonical.means - self.anchors).square().sum(1).add(1e-8).sqrt() / recipe.off_surface
         total = recipe.shape_weight * (too_large + 0.1 * too_long)
         total = total + recipe.off_surface_weight * (apart - 1).relu().mean() + recipe.pull * apart.mean()
+        total = total + recipe.opacity_weight * (1 - canonical.opacities).mean()
         total = total + recipe.flatness * scales.amin(1).mean() / 0.005
         rows, near = self._near()
         color = (canonical.sh[rows, 0][:, None] - canonical.sh[near, 0]).abs().mean()
@@ -252,11 +270,11 @@ class AvatarOptimisation:
         rate = decay(self.progress, 1.0, 0.05)
         self.splats.step(torch.ones_like(visible), means=rate, others=decay(self.progress, 1.0, 0.2))
         if refining:
-            since = (self.progress - recipe.pose_start) / (1 - recipe.pose_start)
-            fall = decay(since, 1.0, 0.1)
+            fall = decay((self.progress - 0.4) / 0.6, 1.0, 0.1)
             self.poses.step(shot.time, turn_rate=recipe.turn_rate * fall, shift_rate=recipe.shift_rate * fall)
-            if self.cameras.fits_poses:
-                self.cameras.step(shot.camera, exposure_rate=0.0, pose_rate=recipe.camera_rate * fall)
+            if self.cameras.fits_poses or self.cameras.fits_exposure:
+                rates = {"exposure_rate": recipe.exposure_rate * fall, "pose_rate": recipe.camera_rate * fall}
+                self.cameras.step(shot.camera, **rates)
 
     def _redistribute(self) -> None:
         recipe = self.recipe
@@ -280,8 +298,9 @@ class AvatarOptimisation:
         """For a checkpoint."""
         parts = {"splats": self.splats.state(), "poses": self.poses.state(), "cameras": self.cameras.state()}
         flat = {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+        near = {} if self._neighbours is None else {"neighbours": self._neighbours[1]}
         skin = {"anchors": self.anchors, "joints": self.skin.joints, "weights": self.skin.weights}
-        return {**flat, **skin, "step": torch.tensor(self.step)}
+        return {**flat, **skin, **near, "step": torch.tensor(self.step)}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` gave."""
@@ -294,6 +313,8 @@ class AvatarOptimisation:
         self.cameras.load(part("cameras"))
         self.anchors, self.skin = state["anchors"], SkinWeights(state["joints"], state["weights"])
         self.step, self._dense, self._neighbours = int(state["step"]), None, None
+        if "neighbours" in state:
+            self._neighbours = (len(self.splats), state["neighbours"])
 
 
 def _distances(places: Float[Tensor, "n 3"], rows: Tensor, near: Tensor) -> Float[Tensor, "m k"]:
@@ -302,7 +323,7 @@ def _distances(places: Float[Tensor, "n 3"], rows: Tensor, near: Tensor) -> Floa
 
 
 def start_gaussians(
-    template: Template, count: int, generator: np.random.Generator, *, opacity: float = 0.8
+    template: Template, count: int, generator: np.random.Generator, *, opacity: float = 0.9
 ) -> tuple[Gaussians, SkinWeights]:
     """Grey flat Gaussians on the surface, as large as the distance to their neighbours asks for."""
     from scipy.spatial import KDTree

@@ -47,9 +47,9 @@ def write_page(path: Path, fit: "AvatarFit", figures: dict[str, Any]) -> None:
                 ),
             ],
         )
-    page.pictures(fit.prepared.overlays, columns=min(4, len(fit.prepared.overlays)))
+    page.pictures(iter(fit.prepared.overlays), columns=min(4, len(fit.prepared.overlays)))
     page.section("The avatar")
-    page.pictures(_turntable(fit), columns=4)
+    page.pictures(iter(_turntable(fit)), columns=4)
     page.text(
         f"No camera saw {sum(fit.unseen):.1%} of the Gaussians: {fit.unseen[0]:.1%} have the colours of their mirror "
         f"images, {fit.unseen[1]:.1%} those of their neighbours."

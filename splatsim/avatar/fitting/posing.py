@@ -11,10 +11,10 @@ from splatsim.avatar.skeleton import Pose, Skeleton, world_from_rest
 from splatsim.fitting.adam import Adam, ParameterGroup
 from splatsim.transforms import multiply_quats
 
-SMOOTH_TURN = 30.0
-"""rad/s²: a joint's acceleration that costs as much as one unit."""
-SMOOTH_ROOT = 8.0
-"""m/s²: the root's."""
+LEAST_TURN = 2e-3
+"""Radians: second differences of a joint's turns from frame to frame that nobody smooths away."""
+LEAST_SHIFT = 1e-3
+"""Metres: those of the root's place."""
 
 
 class PoseRefinement:
@@ -32,6 +32,9 @@ class PoseRefinement:
         t = len(pose.root)
         self.turns = torch.zeros(t, len(joints), 3, requires_grad=True)
         self.shifts = torch.zeros(t, 3, requires_grad=True)
+        self.bends = _bends(pose.rotations[:, joints]).square().mean((0, 2)).sqrt().clamp(min=LEAST_TURN)
+        shifts = torch.diff(pose.root, n=2, dim=0).square().mean() if t > 2 else torch.zeros(())
+        self.sways = shifts.sqrt().clamp(min=LEAST_SHIFT)
         groups = {"turns": ParameterGroup(self.turns, 0.0), "shifts": ParameterGroup(self.shifts, 0.0)}
         self.adam = Adam(groups, betas=(0.9, 0.99))
 
@@ -50,18 +53,14 @@ class PoseRefinement:
         return world_from_rest(self.skeleton, self.pose(slice(time, time + 1))).squeeze(0)
 
     def roughness(self, time: int) -> Float[Tensor, ""]:
-        """Squares of the accelerations about one time: of all refined joints, and of the root."""
+        """Squares of the accelerations about one time, each joint's and the root's against what was usual at first."""
         t = len(self.shifts)
         middle = min(max(time, 1), t - 2)
         if t < 3:
             return self.shifts.sum() * 0
         pose = self.pose(slice(middle - 1, middle + 2))
-        turns = pose.rotations[:, self.joints]
-        conjugate = turns[:-1] * torch.tensor([1.0, -1.0, -1.0, -1.0])
-        steps = multiply_quats(conjugate, turns[1:])
-        steps = 2 * steps[..., 1:] * steps[..., :1].sign()
-        turning = (steps[1] - steps[0]) * (self.fps**2 / SMOOTH_TURN)
-        moving = (pose.root[2] - 2 * pose.root[1] + pose.root[0]) * (self.fps**2 / SMOOTH_ROOT)
+        turning = _bends(pose.rotations[:, self.joints])[0] / self.bends[:, None]
+        moving = (pose.root[2] - 2 * pose.root[1] + pose.root[0]) / self.sways
         return turning.square().sum() + moving.square().sum()
 
     def step(self, time: int, *, turn_rate: float, shift_rate: float) -> None:
@@ -89,40 +88,54 @@ class PoseRefinement:
         self.adam.load({k.removeprefix("adam."): v for k, v in state.items() if k.startswith("adam.")})
 
 
-def smoothed(pose: Pose, fps: float, joints: list[int], noise_deg: float) -> Pose:
+def smoothed(pose: Pose, joints: list[int], noise_deg: float) -> Pose:
     """Poses whose turns were disturbed by about so many degrees in every frame, brought nearest to smooth ones.
 
-    Each joint's turns are moved by the least squares of moves against accelerations, a Whittaker smoother in the
-    tangent space, twice, so that the tangents are those of the smooth poses.
+    Each joint's turns are moved by the least squares of moves against second differences, a Whittaker smoother in the
+    tangent space. How much a joint bends of its own is what the noise leaves of the variance of its second differences.
     """
-    from scipy.linalg import solveh_banded
-
     t = len(pose.root)
     if t < 3 or noise_deg <= 0:
         return pose
-    weight = (fps**2 / SMOOTH_TURN) ** 2
-    ratio = weight * (torch.deg2rad(torch.tensor(noise_deg)).item() ** 2) / 3
-    band = np.zeros((3, t))
-    for first in range(t - 2):
-        for a, x in enumerate((1.0, -2.0, 1.0)):
-            for b, y in enumerate((1.0, -2.0, 1.0)):
-                if b <= a:
-                    band[2 - (a - b), first + a] += ratio * x * y
-    band[2] += 1
+    noise = float(np.radians(noise_deg)) ** 2 / 3  # of one component
     rotations = pose.rotations.clone()
-    moved = torch.zeros(t, len(joints), 3)
-    for _ in range(3):
-        turns = rotations[:, joints].double()
-        steps = multiply_quats(turns[:-1] * torch.tensor([1.0, -1.0, -1.0, -1.0]).double(), turns[1:])
-        steps = 2 * steps[..., 1:] * steps[..., :1].sign()
-        bends = torch.diff(steps, dim=0).flatten(1).numpy()
-        right = np.zeros((t, bends.shape[1]))
-        for a, x in enumerate((1.0, -2.0, 1.0)):
+    variance = _bends(rotations[:, joints]).square().mean((0, 2)).numpy()
+    own = np.maximum(variance - 6 * noise, 0.02 * variance + 1e-10)
+    for row, joint in enumerate(joints):
+        rotations[:, joint] = _smoothed_turns(rotations[:, joint], noise / float(own[row]))
+    return Pose(rotations, pose.root)
+
+
+ROUNDS = 3
+
+
+def _smoothed_turns(turns: Float[Tensor, "t 4"], ratio: float) -> Float[Tensor, "t 4"]:
+    """Of one joint; `ratio` is that of the noise's variance to that of true second differences."""
+    from scipy.linalg import solveh_banded
+
+    t = len(turns)
+    stencil = (1.0, -2.0, 1.0)
+    band = np.zeros((3, t))
+    for a, x in enumerate(stencil):
+        for b, y in enumerate(stencil[: a + 1]):
+            band[2 - (a - b), a : t - 2 + a] += ratio * x * y
+    band[2] += 1
+    moved = np.zeros((t, 3))
+    for _ in range(ROUNDS):
+        bends = _bends(turns[:, None].double())[:, 0].numpy()
+        right = -moved
+        for a, x in enumerate(stencil):
             right[a : t - 2 + a] -= ratio * x * bends
-        right -= moved.flatten(1).numpy()
-        step = torch.from_numpy(solveh_banded(band, right)).float().reshape(t, len(joints), 3)
-        half = step / 2
-        turn = torch.nn.functional.normalize(torch.cat([torch.ones_like(half[..., :1]), half], -1), dim=-1)
-        rotations[:, joints] = multiply_quats(rotations[:, joints], turn)
+        step = solveh_banded(band, right)
+        half = torch.from_numpy(step).float() / 2
+        turn = torch.nn.functional.normalize(torch.cat([torch.ones_like(half[:, :1]), half], -1), dim=-1)
+        turns = torch.nn.functional.normalize(multiply_quats(turns, turn), dim=-1)
         moved = moved + step
-    return Pose(torch.nn.functional.normalize(rotations, dim=-1), pose.root)
+    return turns
+
+
+def _bends(turns: Float[Tensor, "t m 4"]) -> Float[Tensor, "s m 3"]:
+    """Second differences of turns over time, radians."""
+    steps = multiply_quats(turns[:-1] * torch.tensor([1.0, -1.0, -1.0, -1.0]).to(turns), turns[1:])
+    vectors = 2 * steps[..., 1:] * steps[..., :1].sign()
+    return vectors[1:] - vectors[:-1]

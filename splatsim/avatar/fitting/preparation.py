@@ -183,7 +183,7 @@ class Prepared:
     shots: list[Shot]
     """Of all cameras."""
     alignment: Alignment
-    overlays: list[tuple[UInt8[np.ndarray, "h w 3"], str]]
+    overlays: list[tuple[np.ndarray, str]]
     """Pictures with the body on them, with captions."""
 
 
@@ -201,7 +201,7 @@ def prepare_shots(
     """
     scaled = replace(capture.scaled(side), viewmats=person.views.viewmats)
     shots: list[Shot] = []
-    overlays: list[tuple[UInt8[np.ndarray, "h w 3"], str]] = []
+    overlays: list[tuple[np.ndarray, str]] = []
     overlaps = np.full((scaled.times, len(scaled.names)), np.nan)
     places = world_from_joints(person.template.skeleton, person.pose)[..., :3, 3].double().numpy()
     for camera in tqdm(range(len(scaled.names)), desc="masks", unit="camera", disable=None):

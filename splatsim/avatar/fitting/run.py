@@ -45,6 +45,8 @@ class AvatarFitConfig:
     """Long side of the pictures that are fitted, pixels."""
     gaussians: int = 16_000
     """At the end; half as many at the start."""
+    loose: float = 0.03
+    """How far clothes and hair may stand off the body, metres."""
     hold_out: tuple[str, ...] = ()
     """Cameras that are not fitted, only judged by."""
     fps: float | None = None
@@ -168,6 +170,10 @@ class _Run:
         recipe = AvatarRecipe(
             gaussians=config.gaussians // 2,
             most_gaussians=config.gaussians,
+            exposure_rate=2e-3 if len(fitted) > 1 else 0.0,
+            neighbour_weight=1e-2 if len(fitted) < 5 else 2e-3,
+            pull=1e-3 if len(fitted) < 5 else 2e-4,
+            off_surface=config.loose,
             camera_rate=2e-4 if config.refine_cameras and still and len(fitted) > 1 else 0.0,
         )
         self.optimisation = AvatarOptimisation(

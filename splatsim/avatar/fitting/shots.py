@@ -31,6 +31,18 @@ class Shot:
     hard: bool = True
     """Whether values between 0 and 255 mean that nobody knows, and not that the person covers a part."""
 
+    def halved(self) -> "Shot":
+        """The same at half the size: the mean of two by two pixels, of the person's colours alone where it is partly one."""
+        height, width = self.mask.shape[0] // 2 * 2, self.mask.shape[1] // 2 * 2
+        mask = self.mask[:height, :width].astype(np.float32).reshape(height // 2, 2, width // 2, 2)
+        colors = self.picture[:height, :width].astype(np.float32).reshape(height // 2, 2, width // 2, 2, 3)
+        weights = np.ones_like(mask) if self.hard else np.maximum(mask, 1e-3)
+        picture = (colors * weights[..., None]).sum((1, 3)) / weights.sum((1, 3))[..., None]
+        half = torch.tensor([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5], [1.0, 1.0, 1.0]])[:, :3]
+        view = Cameras(self.view.viewmats, self.view.Ks * half, width // 2, height // 2, self.view.model)
+        halves = [np.round(array).astype(np.uint8) for array in (picture, mask.mean((1, 3)))]
+        return Shot(self.time, self.camera, halves[0], halves[1], view, self.hard)
+
     def tensors(self) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"], Tensor]:
         """Colours and coverage in [0, 1], and where they are known."""
         picture = torch.from_numpy(self.picture).float() / 255
