@@ -125,6 +125,8 @@ def read_keypoints(files: list[Path], layout: str = "auto") -> Keypoints:
             f"the keypoints have different numbers of frames: {listed}; expected as many for each camera."
         )
     width = {person.shape[0] for frames in cameras for people in frames for person in people}
+    if not width:
+        raise FormatError(f"the keypoints in {files[0].parent} show nobody, in no frame; expected a person.")
     if len(width) != 1:
         raise FormatError(
             f"the people in {files[0].parent} have {sorted(width)} keypoints; expected one number for all."

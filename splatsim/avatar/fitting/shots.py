@@ -32,7 +32,7 @@ class Shot:
     """Whether values between 0 and 255 mean that nobody knows, and not that the person covers a part."""
 
     def halved(self) -> "Shot":
-        """The same at half the size: the mean of two by two pixels, of the person's colours alone where it is partly one."""
+        """The same at half the size: the mean of two by two pixels, the person's colours counting by coverage."""
         height, width = self.mask.shape[0] // 2 * 2, self.mask.shape[1] // 2 * 2
         mask = self.mask[:height, :width].astype(np.float32).reshape(height // 2, 2, width // 2, 2)
         colors = self.picture[:height, :width].astype(np.float32).reshape(height // 2, 2, width // 2, 2, 3)
