@@ -89,7 +89,7 @@ class _FirstEigenvector(torch.autograd.Function):
             power = power / power.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None].clamp_min(1e-30)
             power = power @ power
         column = power.diagonal(dim1=-2, dim2=-1).argmax(-1)
-        vectors = torch.nn.functional.normalize(
+        vectors: Tensor = torch.nn.functional.normalize(
             power.gather(2, column[:, None, None].expand(-1, 4, 1)).squeeze(2), dim=-1
         )
         ctx.save_for_backward(matrices, vectors)
@@ -107,7 +107,8 @@ class _FirstEigenvector(torch.autograd.Function):
             solved = solved + (rest @ solved[..., None]).squeeze(-1)
             rest = rest @ rest
         solved = solved / value
-        return 0.5 * (solved[..., None] * q[:, None] + q[..., None] * solved[:, None])
+        gradient: Tensor = 0.5 * (solved[..., None] * q[:, None] + q[..., None] * solved[:, None])
+        return gradient
 
 
 class _Eigh(torch.autograd.Function):
@@ -128,4 +129,5 @@ class _Eigh(torch.autograd.Function):
         turns = torch.where(equal, 0.0, (vectors.mT @ grads[1]) / torch.where(equal, 1.0, gaps))
         inner = torch.diag_embed(grads[0]) + turns
         gradient = vectors @ inner @ vectors.mT
-        return 0.5 * (gradient + gradient.mT)
+        symmetric: Tensor = 0.5 * (gradient + gradient.mT)
+        return symmetric

@@ -45,6 +45,15 @@ def between(start: Array, end: Array) -> Array:
     return np.asarray(np.eye(3) + skew + skew @ skew / np.maximum(1.0 + cos, 1e-9)[..., None, None])
 
 
+def around(axis: Array, angle: Array | float) -> Array:
+    """Rotations about unit axes [*n 3] by angles [*n] (Rodrigues)."""
+    angle = np.asarray(angle, np.float64)[..., None, None]
+    skew = np.zeros((*axis.shape[:-1], 3, 3))
+    skew[..., 0, 1], skew[..., 0, 2], skew[..., 1, 2] = -axis[..., 2], axis[..., 1], -axis[..., 0]
+    skew[..., 1, 0], skew[..., 2, 0], skew[..., 2, 1] = axis[..., 2], -axis[..., 1], axis[..., 0]
+    return np.asarray(np.eye(3) + np.sin(angle) * skew + (1 - np.cos(angle)) * (skew @ skew))
+
+
 def transposed(rotation: Array) -> Array:
     """Inverse rotations."""
     return np.swapaxes(rotation, -1, -2)

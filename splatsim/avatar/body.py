@@ -161,14 +161,14 @@ class Body:
         dial, scale = self._height_dial(words, height)
         return self._build(self._places(words | _level("height", dial)), scale)
 
-    def _places(self, words: Mapping[str, float], rows: slice | Tensor = slice(None)) -> Float[Tensor, "p 3"]:
+    def _places(self, words: dict[str, float], rows: slice | Tensor = slice(None)) -> Float[Tensor, "p 3"]:
         shares = torch.tensor([_share(name, words) for name in self.target_names])
         used = shares != 0
         return self.points[rows] + torch.einsum(
             "c,cpx->px", shares[used] @ self.coefficients[used], self.basis[:, rows]
         )
 
-    def _height_dial(self, words: Mapping[str, float], height: float) -> tuple[float, float]:
+    def _height_dial(self, words: dict[str, float], height: float) -> tuple[float, float]:
         """The dial and the scale that give a height in metres; the scale is 1 where the dial reaches."""
         body = self.points[:BODY_VERTICES, 2]
         ends = ((body > body.max() - 0.06) | (body < body.min() + 0.04)).nonzero()[:, 0]
@@ -181,7 +181,7 @@ class Body:
         least, most = measured(low), measured(high)
         if not least / MOST_SCALE <= height <= most * MOST_SCALE:
             raise ValueError(
-                f"height is {height} m; bodies of these dials are {least / MOST_SCALE:.2f} to {most * MOST_SCALE:.2f} m."
+                f"height is {height} m; these dials give {least / MOST_SCALE:.2f} to {most * MOST_SCALE:.2f}."
             )
         if not least < height < most:
             return (low, height / least) if height <= least else (high, height / most)
@@ -203,8 +203,8 @@ def _words(
     sex: float, age: float, weight: float, muscle: float, proportions: float, ancestry: Sequence[float]
 ) -> dict[str, float]:
     """How much each word of the targets' names holds."""
-    years, names = zip(*AGES, strict=True)
-    ages = {name: float(np.interp(age, years, np.eye(len(years))[i])) for i, name in enumerate(names)}
+    years = [year for year, _ in AGES]
+    ages = {name: float(np.interp(age, years, np.eye(len(years))[i])) for i, (_, name) in enumerate(AGES)}
     peoples = {name: share / sum(ancestry) for name, share in zip(ANCESTRIES, ancestry, strict=True)}
     words = {"female": 1 - sex, "male": sex, "universal": 1.0} | ages | peoples
     for dial, value in (("weight", weight), ("muscle", muscle), ("proportions", proportions)):

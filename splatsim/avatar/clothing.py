@@ -1,7 +1,7 @@
 """Garments, shoes and hair as shells around a body, cut along hems that are drawn on the base mesh.
 
-A field is above 0 where there is cloth; its zero is the hem. Fields are functions of places on the base mesh (metres, the
-soles at z = -0.82, the crown at 0.85), so that every shape of body is dressed by the same drawings.
+A field is above 0 where there is cloth; its zero is the hem. Fields are functions of places on the base mesh (metres,
+the soles at z = -0.82, the crown at 0.85), so that every shape of body is dressed by the same drawings.
 """
 
 from dataclasses import dataclass
@@ -98,7 +98,8 @@ def interpolate(x: Tensor, places: tuple[float, ...], values: tuple[float, ...])
 
 def _uncovered(skin: ShapedBody, outfit: Outfit) -> ShapedBody:
     """The skin without what cloth hides, but for a strip under every hem."""
-    hidden = [_shoe_field(skin), _bottom_field(skin, outfit), _top_field(skin, outfit)]
+    # Where top and bottom meet nothing is left between them.
+    hidden = [_shoe_field(skin), _bottom_field(skin, outfit, 5 * UNDER), _top_field(skin, outfit)]
     if outfit.hair != "none":
         hidden.append(hair_field(skin))
     return clip(skin, UNDER - torch.stack(hidden).amax(0))
@@ -119,12 +120,12 @@ def _top_field(mesh: ShapedBody, outfit: Outfit) -> Float[Tensor, " v"]:
     return torch.minimum(torch.minimum(arms, body), neck)
 
 
-def _bottom_field(mesh: ShapedBody, outfit: Outfit) -> Float[Tensor, " v"]:
+def _bottom_field(mesh: ShapedBody, outfit: Outfit, overlap: float = UNDER) -> Float[Tensor, " v"]:
     z = mesh.template[:, 2]
     # Skirts hide the legs only as far as nobody looks in from below.
     hem = {"trousers": ANKLE + 0.012, "shorts": KNEE + 0.03, "skirt": -0.12, "long skirt": -0.2}[outfit.bottom]
     # No cloth under cloth: the top, which ends lower, covers the waist.
-    waist = torch.minimum(HIP_HEM + UNDER - z, z - hem)
+    waist = torch.minimum(HIP_HEM + overlap - z, z - hem)
     return torch.minimum(waist, 0.4 * (0.5 - arm_share(mesh)))
 
 

@@ -20,6 +20,9 @@ MOVES, TURNS = 0.05, 0.12
 """Speed (m/s) and turning rate (rad/s) above which a person steps."""
 NEAR, ALIGNED = 0.05, np.radians(14)
 """How far from its place under the body a foot may stay when a person stops, metres and radians."""
+STANDING = 0.105
+"""How far from the middle the balls of the feet stand at most at rest, metres for hips at 0.9 m: many rigs' rest poses
+straddle."""
 CLOSING = 0.28
 """Strides per sqrt(h / g) at which the feet come together when the body has stopped."""
 FARTHEST = 0.6
@@ -59,7 +62,8 @@ def prints_under(
     rest = balls[rows, side, :2] - hips[rows, :2]
     narrow = sign * size * (0.068 * width * (1 - run) + 0.03 * run)
     ahead = rest[:, 0] - size * (0.085 * share + 0.04 * run)
-    across = rest[:, 1] + share * (narrow - rest[:, 1])
+    stands = sign * np.minimum(sign * rest[:, 1], STANDING * size * width)
+    across = stands + share * (narrow - stands)
     out = person.toe_out[rows, side]
     heading = yaw + out + share * (np.radians(6.0) * sign - out)
     cos, sin = np.cos(yaw), np.sin(yaw)

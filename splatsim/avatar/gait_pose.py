@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splatsim.avatar._rotations import about, between, ease, frame, transposed, turn, unit, wrapped
+from splatsim.avatar._rotations import about, around, between, ease, frame, transposed, turn, unit, wrapped
 from splatsim.avatar.feet import Feet
 from splatsim.avatar.gait import Styles, froude_speed, running, stance_share
 from splatsim.avatar.proportions import SIDES, Proportions
@@ -23,6 +23,10 @@ STRAIGHTEST = 0.991
 """Longest reach of a leg, of its straight length: the knee keeps 15 degrees, so that it never snaps."""
 LOWEST = 0.8
 """The hips come no lower for a foot that is far away, of the length of the leg: such a foot is not reached."""
+PRONATION = np.radians(45)
+"""How far hands that hang turn their palms from the thighs to the back."""
+CURL = np.radians(17)
+"""How far relaxed fingers bend at each joint."""
 SOFT = 0.006
 """Width, metres, over which hips give way to legs that are too short."""
 BANK = 0.45
@@ -226,10 +230,10 @@ def _add_arm(
     reach = style.arm_swing * (21 * walk * (1 - run) + 38 * run) * degree
     beat = -sign * swing.arm  # 1 where this arm is in front
     forward = reach * beat + degree * (2 - 8 * run)
-    elbow = degree * (11 + 5 * walk + 68 * run) + (0.30 * (1 - run) + 0.15 * run) * reach * (1 + beat)
+    elbow = degree * (10 + 4 * walk + 70 * run) + (0.22 * (1 - run) + 0.15 * run) * reach * (1 + beat)
     spread = style.arm_spread + degree * 4 * run + 0.2 * swing.breath
     upper = _hanging(sign, spread, forward)
-    inward = 0.35 * np.sin(elbow) + 0.4 * run
+    inward = 0.12 * np.sin(elbow) + 0.5 * run
     lower = _hanging(sign, spread * 0.55 - inward, forward + elbow)
     chest = world["chest"]
     shrug = about(2, -0.12 * sign * forward) @ about(0, sign * -0.3 * swing.breath)
@@ -238,7 +242,9 @@ def _add_arm(
     bend = between(turn(shrug, rest["elbow"] - rest["shoulder"]), upper) @ shrug
     world[f"{name}_shoulder"] = chest @ bend
     fold = between(turn(bend, rest["wrist"] - rest["elbow"]), lower) @ bend
-    world[f"{name}_elbow"] = world[f"{name}_wrist"] = chest @ fold
+    twist = around(unit(lower), 0.5 * sign * PRONATION)  # half in the forearm, half in the wrist
+    world[f"{name}_elbow"] = chest @ twist @ fold
+    world[f"{name}_wrist"] = chest @ twist @ twist @ fold
 
 
 def _hanging(sign: float, outward: Array, forward: Array) -> Array:
@@ -260,7 +266,9 @@ def _assembled(person: Proportions, world: dict[str, Array], pelvis: Array) -> P
             local[:, 0] = above
             turned.append(above)
         elif role is None:
-            turned.append(above)
+            curl = about(0, -CURL * person.fingers.get(joint, 0.0))  # palms look down in rest poses
+            local[:, joint] = curl
+            turned.append(above @ curl)
         else:
             local[:, joint] = transposed(above) @ world[role]
             turned.append(np.broadcast_to(world[role], (n, 3, 3)))

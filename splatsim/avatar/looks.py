@@ -1,6 +1,6 @@
 """Colours of skin, faces, cloth and hair, as functions of places on the base mesh: no texture, sharp at any density.
 
-Places are metres on the base mesh in the body's frame: the eyes are at z = 0.728, the mouth at 0.660, the crown at 0.85.
+Places are metres on the base mesh in the body's frame: the eyes at z = 0.728, the mouth at 0.660, the crown at 0.85.
 """
 
 import math

@@ -11,7 +11,8 @@ from splatsim.avatar.skin_weights import SkinWeights
 def face_normals(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
     """Outward normals whose length is twice the area of the triangle."""
     a, b, c = vertices[faces].unbind(1)
-    return torch.linalg.cross(b - a, c - a)
+    normals: Tensor = torch.linalg.cross(b - a, c - a)
+    return normals
 
 
 def vertex_normals(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "m 3"]) -> Float[Tensor, "v 3"]:
@@ -37,7 +38,8 @@ def border_vertices(faces: Int[Tensor, "m 3"], count: int) -> Int[Tensor, " b"]:
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1).values
     unique, counts = torch.unique(edges[:, 0] * count + edges[:, 1], return_counts=True)
     lone = unique[counts == 1]
-    return torch.unique(torch.cat([lone // count, lone % count]))
+    vertices: Tensor = torch.unique(torch.cat([lone // count, lone % count]))
+    return vertices
 
 
 def smoothed(mesh: ShapedBody, rounds: int, share: float = 0.5) -> ShapedBody:

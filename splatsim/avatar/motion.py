@@ -1,7 +1,7 @@
 """Motions: poses of a skeleton over time."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from splatsim.avatar.skeleton import Pose, Skeleton
 from splatsim.tensors import TensorDataclass, check_field
 
 
+@runtime_checkable
 class Motion(Protocol):
     """Poses of a skeleton over time; the same time always gives the same pose."""
 

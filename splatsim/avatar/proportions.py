@@ -10,10 +10,12 @@ from splatsim.avatar.roles import joint_roles
 from splatsim.avatar.skeleton import Skeleton
 
 SIDES = ("left", "right")
-HEEL = 0.30
-"""How far the heel stands behind the ankle, of the level distance from ankle to ball (anthropometry: 0.25 to 0.33)."""
-TOES = 0.42
-"""How far the toes reach beyond the ball, of the same distance."""
+HEEL = 0.45
+"""How far the heel, with its shoe, stands behind the ankle, of the level distance from ankle to ball (measured on the
+shelf's bodies: 0.40 to 0.56)."""
+TOES = 0.65
+"""How far toes and shoe reach beyond the ball, of the same distance (0.60 to 0.78)."""
+FINGERS = ("index", "middle", "ring", "pinky", "little")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Proportions:
     """[n j 3]."""
     parents: tuple[int, ...]
     roles: dict[str, int]
+    fingers: dict[int, float]
+    """Joints of the fingers but the thumbs, and 1 for the left hand, -1 for the right."""
 
     def __post_init__(self) -> None:
         for side in SIDES:
@@ -88,4 +92,18 @@ def proportions(skeletons: Sequence[Skeleton]) -> Proportions:
         if (other.names, other.parents) != (first.names, first.parents):
             raise ValueError(f"skeleton {number} has other joints than skeleton 0; expected people of one rig.")
     joints = np.stack([skeleton.joints.detach().double().cpu().numpy() for skeleton in skeletons])
-    return Proportions(joints, first.parents, joint_roles(first))
+    roles = joint_roles(first)
+    return Proportions(joints, first.parents, roles, _fingers(first, roles))
+
+
+def _fingers(skeleton: Skeleton, roles: dict[str, int]) -> dict[int, float]:
+    """Joints below a wrist that are named after a finger."""
+    hands = {roles["left_wrist"]: 1.0, roles["right_wrist"]: -1.0}
+    below: dict[int, float] = {}
+    for joint, parent in enumerate(skeleton.parents):
+        sign = hands.get(parent, below.get(parent))
+        if sign is not None:
+            below[joint] = sign
+    return {
+        joint: sign for joint, sign in below.items() if any(name in skeleton.names[joint].lower() for name in FINGERS)
+    }

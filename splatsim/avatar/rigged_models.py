@@ -13,7 +13,7 @@ from splatsim.avatar.avatar import Avatar
 from splatsim.avatar.skeleton import Pose, Skeleton
 from splatsim.avatar.skin_weights import SkinWeights
 from splatsim.avatar.surface import sample_surface
-from splatsim.avatar.units import upright_metres
+from splatsim.avatar.units import Placement, place
 from splatsim.errors import FormatError
 from splatsim.formats.gltf import GltfChannel, GltfModel, GltfPiece, read_gltf
 from splatsim.transforms import multiply_quats, quat_from_rotmat
@@ -61,8 +61,10 @@ def read_rigged_model(
         placed, weights = _rest(model, piece, rig, notes)
         vertices.append(placed)
         dense.append(weights)
-    points, joints, scale, said = upright_metres(np.concatenate(vertices), rig.rest[:, :3, 3] @ BODY_FROM_GLTF.T, model.path)
-    notes += said
+    stacked = np.concatenate(vertices)
+    placement = place(stacked, model.path)
+    notes += placement.notes
+    points, joints = placement(stacked), placement(rig.rest[:, :3, 3] @ BODY_FROM_GLTF.T)
     starts = np.cumsum([0, *(len(piece.vertices) for piece in pieces)])
     faces = torch.from_numpy(np.concatenate([piece.faces + at for piece, at in zip(pieces, starts[:-1], strict=True)]))
     skeleton = Skeleton(rig.names, rig.parents, torch.from_numpy(joints).float())
@@ -78,7 +80,7 @@ def read_rigged_model(
         name=Path(path).stem,
         licence=licence if licence is not None else model.copyright or f"as {Path(path).name}, which does not say",
     )
-    clips = {name: rig.poses(channels, scale) for name, channels in model.animations.items() if channels}
+    clips = {name: rig.poses(channels, placement) for name, channels in model.animations.items() if channels}
     return RiggedModel(avatar, clips, list(dict.fromkeys(notes)))
 
 
@@ -101,7 +103,9 @@ class _Rig:
         above = [next((up for up in self._line(node)[1:] if up in used), -1) for node in order]
         self.parents = tuple(self.index.get(up, -1) for up in above)
         names = [model.nodes[node].name for node in order]
-        self.names = tuple(name if names.count(name) == 1 else f"{name}_{node}" for name, node in zip(names, order, strict=True))
+        self.names = tuple(
+            name if names.count(name) == 1 else f"{name}_{node}" for name, node in zip(names, order, strict=True)
+        )
         self.rest = self._worlds({})[order]
 
     def _line(self, node: int) -> list[int]:
@@ -126,17 +130,16 @@ class _Rig:
                     worlds[node] = local if up < 0 else worlds[up] @ local  # type: ignore[operator]
         return np.stack([world for world in worlds if world is not None])
 
-    def poses(self, channels: list[GltfChannel], scale: float) -> tuple[Array, Pose]:
+    def poses(self, channels: list[GltfChannel], placement: Placement) -> tuple[Array, Pose]:
         """The poses at all keys of an animation: rotations against the rest pose, in axes parallel to the body's."""
         times = np.unique(np.concatenate([channel.times for channel in channels]))
-        before = _rotations(self.rest)
+        before, basis = _rotations(self.rest), placement.turn @ BODY_FROM_GLTF
         turns, roots = [], []
         for time in times:
             changed = {(channel.node, channel.path): _sample(channel, time) for channel in channels}
             worlds = self._worlds(changed)[self.nodes]
-            moved = BODY_FROM_GLTF @ (_rotations(worlds) @ before.transpose(0, 2, 1)) @ BODY_FROM_GLTF.T
-            turns.append(moved)
-            roots.append(BODY_FROM_GLTF @ worlds[0, :3, 3] * scale)
+            turns.append(basis @ (_rotations(worlds) @ before.transpose(0, 2, 1)) @ basis.T)
+            roots.append(placement(BODY_FROM_GLTF @ worlds[0, :3, 3]))
         world = quat_from_rotmat(torch.from_numpy(np.stack(turns)))
         above = [max(parent, 0) for parent in self.parents]
         back = world[:, above] * torch.tensor([1.0, -1, -1, -1]).double()
@@ -146,8 +149,10 @@ class _Rig:
 
 
 def _rest(model: GltfModel, piece: GltfPiece, rig: _Rig, notes: list[str]) -> tuple[Array, Array]:
-    """Vertices in the pose of the nodes, in the body's axes, and their weights, one column for each joint of the rig."""
-    assert piece.joints is not None and piece.weights is not None and piece.skin is not None
+    """Vertices in the pose of the nodes, in the body's axes, and their weights, a column for each joint of the rig."""
+    assert piece.joints is not None
+    assert piece.weights is not None
+    assert piece.skin is not None
     joints, inverse_binds = model.skins[piece.skin]
     if piece.joints.max() >= len(joints) or piece.joints.min() < 0:
         raise FormatError(f"{model.path}: a weight names joint {piece.joints.max()} of {len(joints)} in the skin.")
@@ -157,12 +162,14 @@ def _rest(model: GltfModel, piece: GltfPiece, rig: _Rig, notes: list[str]) -> tu
     if (piece.weights < 0).any() or far > FEW or sums.min() < 1e-3:
         worst = int(off.argmax())
         raise FormatError(
-            f"{model.path}, node {model.nodes[piece.node].name}: the weights of vertex {worst} sum to {sums[worst]:.4g}, and "
-            f"those of {far:.0%} of the vertices are far from 1; expected 1: normalise all weights and export again."
+            f"{model.path}, {model.nodes[piece.node].name}: the weights of vertex {worst} sum to {sums[worst]:.4g}, "
+            f"those of {far:.0%} of the vertices are far off; expected 1: normalise all weights and export again."
         )
     if off.max() > 1e-4:
         count = int((off > 1e-4).sum())
-        notes.append(f"the weights of {count} of {len(sums)} vertices sum to {sums.min():.3f} … {sums.max():.3f}, not 1: scaled")
+        notes.append(
+            f"the weights of {count} of {len(sums)} vertices sum to {sums.min():.3f} … {sums.max():.3f}, not 1: scaled"
+        )
     dense = np.zeros((len(piece.vertices), len(rig.nodes)))
     columns = np.array([rig.index[node] for node in joints])[piece.joints]
     np.add.at(dense, (np.arange(len(dense))[:, None], columns), piece.weights / sums[:, None])
@@ -222,31 +229,38 @@ def _sample(channel: GltfChannel, time: float) -> Array:
     keys = values.reshape(len(times), 3, -1) if cubic else values[:, None]
     at = keys[:, 1] if cubic else keys[:, 0]
     if time <= times[0] or len(times) == 1:
-        return at[0]
+        first: Array = at[0]
+        return first
     if time >= times[-1]:
-        return at[-1]
+        last: Array = at[-1]
+        return last
     right = int(np.searchsorted(times, time, side="right"))
     span = times[right] - times[right - 1]
     share = (time - times[right - 1]) / span
     before, after = at[right - 1], at[right]
     if channel.interpolation == "STEP":
-        return before
+        held: Array = before
+        return held
     if cubic:
         s2, s3 = share**2, share**3
         out, into = keys[right - 1, 2] * span, keys[right, 0] * span
-        value = (2 * s3 - 3 * s2 + 1) * before + (s3 - 2 * s2 + share) * out + (3 * s2 - 2 * s3) * after + (s3 - s2) * into
+        value = (
+            (2 * s3 - 3 * s2 + 1) * before + (s3 - 2 * s2 + share) * out + (3 * s2 - 2 * s3) * after + (s3 - s2) * into
+        )
     elif channel.path == "rotation":
         value = _slerp(before, after, share)
     else:
         value = before + share * (after - before)
-    return value / np.linalg.norm(value) if channel.path == "rotation" else value
+    blended: Array = value / np.linalg.norm(value) if channel.path == "rotation" else value
+    return blended
 
 
 def _slerp(a: Array, b: Array, share: float) -> Array:
     cosine = float(a @ b)
     b, cosine = (-b, -cosine) if cosine < 0 else (b, cosine)
     if cosine > 0.9995:
-        return a + share * (b - a)
+        straight: Array = a + share * (b - a)
+        return straight
     angle = np.arccos(min(1.0, cosine))
     blended: Array = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
     return blended

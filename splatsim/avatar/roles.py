@@ -62,7 +62,22 @@ _MIXAMO = {
     "toe": "{Side}ToeBase",
 }
 _CMU = _MIXAMO | {"pelvis": "Hips", "spine": "LowerBack", "chest": "Spine1"}
-TABLES = {"game engine": _GAME_ENGINE, "SMPL": _SMPL, "Mixamo": _MIXAMO, "CMU": _CMU}
+_POSER = {
+    "pelvis": "Hips",
+    "spine": "Chest",
+    "chest": "Chest2",
+    "neck": "Neck",
+    "head": "Head",
+    "clavicle": "{Side}Collar",
+    "shoulder": "{Side}Shoulder",
+    "elbow": "{Side}Elbow",
+    "wrist": "{Side}Wrist",
+    "hip": "{Side}Hip",
+    "knee": "{Side}Knee",
+    "ankle": "{Side}Ankle",
+    "toe": "{Side}Toe",
+}
+TABLES = {"game engine": _GAME_ENGINE, "SMPL": _SMPL, "Mixamo": _MIXAMO, "CMU": _CMU, "Poser": _POSER}
 """Names of the roles' joints, by maker; {s}, {side} and {Side} stand for l, left and Left."""
 
 

@@ -115,6 +115,6 @@ def _check_rigid(bones: Float[Tensor, "j 4 4"]) -> None:
     if bool(bad.any()):
         joint = int(bad.nonzero()[0, 0])
         raise ValueError(
-            f"the matrix of joint {joint} is no rotation ({rotations[joint].tolist()}); "
-            "expected world from rest of rigid bones, as world_from_rest gives it."
+            f"the bone of joint {joint} does more than turn and move (its volume changes by "
+            f"{float(torch.linalg.det(rotations[joint])):.4g}); expected rigid ones, as world_from_rest gives them."
         )

@@ -23,7 +23,7 @@ ROUNDS = 12
 REACH = 0.80
 """Least distance between points, against the mean spacing."""
 SIGMA, FLAT = 0.68, 0.15
-"""Standard deviation along the surface against the mean distance of the four nearest, and across it against along it."""
+"""Standard deviation along the surface against the mean distance of the four nearest, and across it against that."""
 OPACITY = 0.99
 APART = 10.0
 """Metres between layers, so that a garment's points and those of the skin beneath do not see each other."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from splatsim import doctor
+from splatsim.cli import avatar as avatars
 from splatsim.cli.reconstruct import reconstruct_footage
 from splatsim.cli.refine import refine_maps
 from splatsim.cli.render import fly_through
@@ -38,6 +39,10 @@ def diagnose() -> None:
     print("\n".join(doctor.report()))
 
 
+def people() -> None:
+    """Make people, read them from rigged models, and write them for other programs: `splatsim avatar --help`."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code: 0, or 2 with one sentence where the request cannot be met."""
     commands: dict[str, Callable[..., Any]] = {
@@ -45,11 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "render": fly_through,
         "refine": refine_maps,
         "view": view,
+        "avatar": people,
         "doctor": diagnose,
     }
+    prog = "splatsim"
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["avatar"]:
+        commands, prog, given = dict(avatars.COMMANDS), "splatsim avatar", given[1:]
     try:
         tyro.extras.subcommand_cli_from_dict(
-            commands, prog="splatsim", description="Gaussian splatting for robotics.", args=arguments
+            commands, prog=prog, description="Gaussian splatting for robotics.", args=given
         )
     except KeyboardInterrupt:
         print("splatsim: interrupted; what was unfinished was not put in place.", file=sys.stderr)

@@ -113,8 +113,10 @@ class _Reader:
         if not version.startswith("2."):
             raise FormatError(f"{path} is glTF {version}; expected version 2.0.")
         for name in self.tree.get("extensionsRequired", []):
-            if "draco" in name or "meshopt" in name or "texture" in name.lower() and name != "KHR_texture_transform":
-                raise FormatError(f"{path} needs {name}; expected plain buffers and PNG or JPEG: export it uncompressed.")
+            if "draco" in name or "meshopt" in name or "basisu" in name or "webp" in name:
+                raise FormatError(
+                    f"{path} needs {name}; expected plain buffers and PNG or JPEG: export it uncompressed."
+                )
         self.buffers: dict[int, bytes] = {}
 
     def model(self) -> GltfModel:
@@ -138,7 +140,9 @@ class _Reader:
             raise FormatError(f"{self.path} has {len(data)} bytes; expected a whole .glb file.")
         _, version, length = struct.unpack_from("<III", data)
         if version != 2 or length > len(data):
-            raise FormatError(f"{self.path} is .glb version {version} of {length} bytes, and has {len(data)}; expected 2.")
+            raise FormatError(
+                f"{self.path} is .glb version {version} of {length} bytes, and has {len(data)}; expected 2."
+            )
         chunks: dict[int, bytes] = {}
         at = 12
         while at + 8 <= length:
@@ -178,7 +182,9 @@ class _Reader:
         start, size = int(view.get("byteOffset", 0)), int(view["byteLength"])
         data = self._buffer(view["buffer"])
         if start < 0 or size < 0 or start + size > len(data):
-            raise FormatError(f"{self.path}, view {index}: {start + size} bytes are claimed of {len(data)} that there are.")
+            raise FormatError(
+                f"{self.path}, view {index}: {start + size} bytes are claimed of {len(data)} that there are."
+            )
         return data[start : start + size]
 
     def _accessor(self, index: int) -> Array:
@@ -186,14 +192,18 @@ class _Reader:
         accessor = self.tree["accessors"][index]
         if "sparse" in accessor or "bufferView" not in accessor:
             raise FormatError(f"{self.path}, accessor {index} is sparse; expected plain data: export it again without.")
-        dtype, width, count = np.dtype(COMPONENTS[accessor["componentType"]]), WIDTHS[accessor["type"]], accessor["count"]
+        dtype, width, count = (
+            np.dtype(COMPONENTS[accessor["componentType"]]),
+            WIDTHS[accessor["type"]],
+            accessor["count"],
+        )
         data = self._view(accessor["bufferView"])
         row = dtype.itemsize * width
         stride = self.tree["bufferViews"][accessor["bufferView"]].get("byteStride", row)
         start = int(accessor.get("byteOffset", 0))
         if count < 1 or stride < row or start < 0 or start + (count - 1) * stride + row > len(data):
             raise FormatError(
-                f"{self.path}, accessor {index}: {count} rows of {stride} bytes from {start} are claimed of {len(data)} bytes."
+                f"{self.path}, accessor {index}: {count} rows of {stride} bytes from {start} claimed of {len(data)}."
             )
         rows = np.ndarray((count, width), dtype, data, start, (stride, dtype.itemsize)).copy()
         if accessor.get("normalized") and dtype.kind in "iu":
@@ -219,7 +229,11 @@ class _Reader:
         return [self._node(node, index, parents[index]) for index, node in enumerate(raw)]
 
     def _node(self, node: dict[str, Any], index: int, parent: int) -> GltfNode:
-        translation, rotation, scale = node.get("translation", [0, 0, 0]), node.get("rotation"), node.get("scale", [1] * 3)
+        translation, rotation, scale = (
+            node.get("translation", [0, 0, 0]),
+            node.get("rotation"),
+            node.get("scale", [1] * 3),
+        )
         quat = np.array([1.0, 0, 0, 0]) if rotation is None else np.array(rotation, float)[[3, 0, 1, 2]]
         if "matrix" in node:
             matrix = np.array(node["matrix"], float).reshape(4, 4).T
@@ -305,15 +319,22 @@ class _Reader:
             channels = []
             for channel in animation["channels"]:
                 target, sampler = channel["target"], animation["samplers"][channel["sampler"]]
-                if target["path"] not in ("translation", "rotation", "scale") or not 0 <= target.get("node", -1) < nodes:
+                if (
+                    target["path"] not in ("translation", "rotation", "scale")
+                    or not 0 <= target.get("node", -1) < nodes
+                ):
                     continue
                 times, values = self._accessor(sampler["input"])[:, 0], self._accessor(sampler["output"])
                 kind = sampler.get("interpolation", "LINEAR")
                 wanted = len(times) * (3 if kind == "CUBICSPLINE" else 1)
                 if len(values) != wanted or (np.diff(times) < 0).any():
-                    raise FormatError(f"{self.path}, animation {index}: {len(values)} keys for {wanted} times in order.")
+                    raise FormatError(
+                        f"{self.path}, animation {index}: {len(values)} keys for {wanted} times in order."
+                    )
                 values = values[:, [3, 0, 1, 2]] if target["path"] == "rotation" else values
-                channels.append(GltfChannel(int(target["node"]), target["path"], times.astype(float), values.astype(float), kind))
+                channels.append(
+                    GltfChannel(int(target["node"]), target["path"], times.astype(float), values.astype(float), kind)
+                )
             name = str(animation.get("name") or f"animation_{index}")
             found[name if name not in found else f"{name}_{index}"] = channels
         return found

@@ -184,7 +184,7 @@ def test_what_is_refused() -> None:
     gaussians, skin, bones = cloud(4), random_skin(4, 3, k=2), random_bones(3)
     with pytest.raises(ValueError, match="weights of point 1 are"):
         SkinWeights(skin.joints, skin.weights * torch.tensor([[1.0], [0.5], [1.0], [1.0]]))
-    with pytest.raises(ValueError, match="matrix of joint 1 is no rotation"):
+    with pytest.raises(ValueError, match="bone of joint 1 does more than turn and move"):
         skin_gaussians(gaussians, skin, bones * torch.tensor([1.0, 1.5, 1.0])[:, None, None])
     with pytest.raises(ValueError, match="joint 2; expected one of 2 joints"):
         skin_points(gaussians.means, skin, bones[:2])

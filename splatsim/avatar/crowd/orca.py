@@ -24,7 +24,7 @@ ROOM_FOR_WALLS = 24
 class OrcaOptions:
     """How far people look ahead."""
 
-    people_horizon: float = 2.5
+    people_horizon: float = 1.0
     """Seconds for which a velocity must be free of collisions with people."""
     wall_horizon: float = 0.6
     """Seconds for which it must be free of collisions with walls."""
