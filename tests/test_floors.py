@@ -12,7 +12,7 @@ PACKAGE = Path(splatsim.__file__).parent
 FLOORS = [
     {"tensors", "errors", "assets", "native"},
     {"spherical_harmonics", "transforms", "report", "video"},
-    {"gaussians", "cameras", "grids"},
+    {"gaussians", "cameras", "grids", "decoding"},
     {"rendering", "fitting", "formats", "camera_paths"},
     {"semantics"},
     {"occupancy", "scene"},

@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from splatsim import native
 from splatsim.errors import ReconstructionError
+from splatsim.fitting.checkpoint import deferred_interrupt, read_checkpoint, write_checkpoint
 from splatsim.fitting.losses import psnr
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.fit.budget import Calibration, calibrate
-from splatsim.reconstruction.fit.checkpoint import deferred_interrupt, read_checkpoint, write_checkpoint
 from splatsim.reconstruction.fit.holdout import measure
 from splatsim.reconstruction.fit.optimisation import Optimisation
 from splatsim.reconstruction.fit.pictures import Pictures

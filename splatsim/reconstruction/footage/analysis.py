@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from tqdm import tqdm
 
+from splatsim.decoding import Video, decode_gray
 from splatsim.errors import FormatError
 from splatsim.reconstruction.footage import flow
 from splatsim.reconstruction.footage.cuts import CutDetector
-from splatsim.reconstruction.footage.decoding import Video, decode_gray
 from splatsim.reconstruction.footage.flow import Step, measure_step, single_thread
 from splatsim.reconstruction.footage.masks import Masks, read_mask
 from splatsim.reconstruction.footage.selection import Track, relative_sharpness

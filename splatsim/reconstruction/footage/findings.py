@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
+from splatsim.decoding import Video
 from splatsim.reconstruction.footage.analysis import Analysis, Take
-from splatsim.reconstruction.footage.decoding import Video
 from splatsim.reconstruction.footage.flow import Drift
 from splatsim.reconstruction.footage.rotation import Turn
 from splatsim.reconstruction.footage.sharpness import Quality

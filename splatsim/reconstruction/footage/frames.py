@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from splatsim.decoding import Video, decode_chosen
 from splatsim.errors import FormatError
 from splatsim.reconstruction import frameset
 from splatsim.reconstruction.footage import photo_frames, selection
 from splatsim.reconstruction.footage.analysis import Analysis, Take, analyse
-from splatsim.reconstruction.footage.decoding import Video, decode_chosen
 from splatsim.reconstruction.footage.findings import find_all
 from splatsim.reconstruction.footage.flow import single_thread
 from splatsim.reconstruction.footage.masks import Masks, read_mask

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from splatsim.decoding import Video, probe_video
 from splatsim.errors import FormatError, ReconstructionError
-from splatsim.reconstruction.footage.decoding import Video, probe_video
 
 Kind = Literal["video", "photos", "colmap", "transforms"]
 

@@ -10,8 +10,8 @@ import torch
 
 from splatsim import native
 from splatsim.errors import FormatError, ReconstructionError
+from splatsim.fitting import checkpoint
 from splatsim.reconstruction.capture import Capture
-from splatsim.reconstruction.fit import checkpoint
 from splatsim.reconstruction.fit import result as fit_result
 from splatsim.reconstruction.fit import run as fit_module
 from splatsim.reconstruction.fit.recipe import FitConfig, Recipe

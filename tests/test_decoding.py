@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splatsim.reconstruction.footage.decoding import Video, decode_chosen, decode_gray, probe_video
+from splatsim.decoding import Video, decode_chosen, decode_gray, probe_video
 from tests.reconstruction.films import ffmpeg, slide, texture, video
 
 

@@ -1,0 +1,75 @@
+"""How well shots are predicted, and pictures of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from splatsim.avatar.fitting.optimisation import AvatarOptimisation
+from splatsim.avatar.fitting.shots import Shot
+from splatsim.fitting.losses import ssim
+from splatsim.video import to_bytes
+
+GREY = torch.full((3,), 0.5)
+
+
+@dataclass(frozen=True)
+class ShotMetrics:
+    """How one shot is predicted."""
+
+    time: int
+    camera: int
+    psnr: float
+    """dB, over the pixels of the mask."""
+    ssim: float
+    """Of the person's box, the picture outside of the mask grey in both (window of 11 pixels, sigma 1.5)."""
+    psnr_aligned: float
+    """dB after the colours of the prediction were brought to the picture's by one affine map (least squares)."""
+    overlap: float
+    """Intersection over union of mask and predicted coverage, where the mask is known."""
+
+
+def judged(optimisation: AvatarOptimisation, shots: Sequence[Shot]) -> tuple[ShotMetrics, ...]:
+    """The prediction of each shot against its picture."""
+    found = []
+    for shot in shots:
+        colors, coverage, known = shot.tensors()
+        render = optimisation.predict(shot.time, shot.view, GREY)
+        image = render.colors[0].clamp(0, 1)
+        target = torch.where(known[..., None], coverage[..., None] * colors + (1 - coverage[..., None]) * GREY, image)
+        inside = (coverage > 0.5) & known
+        if not bool(inside.any()):
+            continue
+        error = (image - target)[inside].square().mean()
+        covered = (render.alphas[0] > 0.5) & known
+        union = int((covered | inside).sum())
+        found.append(
+            ShotMetrics(
+                shot.time,
+                shot.camera,
+                float(-10 * error.clamp(min=1e-10).log10()),
+                float(ssim(image, target)),
+                _aligned_psnr(image[inside], target[inside]),
+                int((covered & inside).sum()) / max(union, 1),
+            )
+        )
+    return tuple(found)
+
+
+def _aligned_psnr(image: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"]) -> float:
+    source = torch.cat([image, torch.ones_like(image[:, :1])], 1).double()
+    solution = torch.linalg.lstsq(source, target.double()).solution
+    error = ((source @ solution).clamp(0, 1) - target).square().mean()
+    return float(-10 * error.clamp(min=1e-10).log10())
+
+
+def side_by_side(optimisation: AvatarOptimisation, shot: Shot) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture, the prediction over grey, and the prediction in the picture's place."""
+    colors, _, _ = shot.tensors()
+    render = optimisation.predict(shot.time, shot.view, GREY)
+    image, alpha = render.colors[0].clamp(0, 1), render.alphas[0][..., None]
+    placed = (image - GREY * (1 - alpha)) + colors * (1 - alpha)
+    return np.concatenate([to_bytes(colors), to_bytes(image), to_bytes(placed)], 1)

@@ -1,0 +1,342 @@
+"""From a capture to what a fit needs: the person's poses and body, shots with masks, and how well they agree."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from tqdm import tqdm
+
+from splatsim.avatar.body import Body
+from splatsim.avatar.fitting.association import associate_person
+from splatsim.avatar.fitting.capture import PersonCapture, decoded, read_mask
+from splatsim.avatar.fitting.gate import Alignment, overlay
+from splatsim.avatar.fitting.ik import IkResult, solve_ik
+from splatsim.avatar.fitting.keypoints import Keypoints
+from splatsim.avatar.fitting.masks import (
+    DIFFERENCE,
+    Background,
+    against_scene,
+    grown,
+    median_background,
+    overlap,
+    person_mask,
+)
+from splatsim.avatar.fitting.optimisation import start_gaussians
+from splatsim.avatar.fitting.poses_file import read_poses
+from splatsim.avatar.fitting.shots import Shot, cut
+from splatsim.avatar.fitting.template import Template
+from splatsim.avatar.fitting.triangulation import Triangulation, refine_cameras, resected, triangulate_person
+from splatsim.avatar.fitting.views import Views, project
+from splatsim.avatar.skeleton import Pose, world_from_joints, world_from_rest
+from splatsim.avatar.skinning import skin_gaussians
+from splatsim.errors import FormatError, ReconstructionError
+from splatsim.gaussians import Gaussians
+from splatsim.rendering import render
+
+REACH = 0.03
+"""How far clothes and hair may stand out from the body, in units of its height in the picture."""
+OVERLAYS = 6
+
+
+@dataclass(frozen=True)
+class Dials:
+    """What is known of the body; height and lengths of bones are measured."""
+
+    sex: float = 0.5
+    """From 0, female, to 1, male."""
+    age: float = 30.0
+    """Years."""
+    height: float | None = None
+    """Metres; measured from keypoints where there are some."""
+    weight: float = 0.5
+    """From 0, lean, to 1, heavy; 0.5 is average."""
+    muscle: float = 0.5
+    """From 0 to 1, likewise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """Poses and body of the person, from keypoints or from poses that were given."""
+
+    views: Views
+    """At the calibration's size, cameras put right."""
+    keypoints: Keypoints | None
+    """Of this person alone."""
+    template: Template
+    pose: Pose
+    """One for each time."""
+    before: float
+    """Median error of plain triangulation, pixels; nan without keypoints."""
+    triangulated: float
+    """Median error of robust triangulation with the cameras put right, pixels."""
+    errors: Float[np.ndarray, "t c k"]
+    """Of the body's keypoints, pixels."""
+
+
+def find_person(capture: PersonCapture, fitted: list[int], dials: Dials, *, move_cameras: bool = True) -> Person:
+    """The person of a capture by its keypoints; cameras that are not in `fitted` have no say in where anything is.
+
+    Raises:
+        ReconstructionError: nobody is seen by two cameras at once.
+    """
+    if capture.keypoints is None:
+        raise ReconstructionError(
+            f"{capture.folder} has neither keypoints nor poses; expected NAME_keypoints.json for each camera, or "
+            "--poses."
+        )
+    views = capture.views.select(fitted)
+    everybody = capture.keypoints.select(fitted)
+    chosen = associate_person(views, everybody)
+    if not ((chosen >= 0).sum(1) >= min(2, len(fitted))).any():
+        raise ReconstructionError(
+            f"nobody in {capture.folder} is seen by two of the cameras {', '.join(views.names)} at once; "
+            "expected one person in step in all of them, and a calibration in metres."
+        )
+    person = everybody.person(chosen)
+    plain = triangulate_person(views, person, tolerance=float("inf"))
+    moved = refine_cameras(views, person) if move_cameras and len(fitted) > 1 and _stand_still(views) else views
+    found = triangulate_person(moved, person)
+    result, template = _shaped(moved, person, found, capture.fps, dials)
+    everything, all_keypoints, errors = _all_cameras(capture, fitted, moved, person, result)
+    return Person(everything, all_keypoints, template, result.pose, plain.median_error(), found.median_error(), errors)
+
+
+def given_person(capture: PersonCapture, poses: Path, dials: Dials) -> Person:
+    """The person of a capture by poses from elsewhere, on a body of the dials' shape.
+
+    Raises:
+        FormatError: the file is none of poses, or has fewer frames than the capture.
+    """
+    shape = Body.load().shape(dials.sex, dials.age, dials.height, weight=dials.weight, muscle=dials.muscle)
+    template = Template.of(shape)
+    pose, _ = read_poses(poses, template.skeleton)
+    t = capture.views.times
+    if len(pose.root) < t:
+        raise FormatError(f"{poses} has {len(pose.root)} frames, the capture {t}; expected as many.")
+    nothing = np.full((t, len(capture.views.names), 1), np.nan)
+    return Person(capture.views, None, template, pose[:t], float("nan"), float("nan"), nothing)
+
+
+def _stand_still(views: Views) -> bool:
+    return bool(np.ptp(views.viewmats, axis=0).max() < 1e-9)
+
+
+def _shaped(
+    views: Views, person: Keypoints, found: Triangulation, fps: float, dials: Dials
+) -> tuple[IkResult, Template]:
+    """A body of the measured height, then of the measured proportions."""
+    body = Body.load()
+    shape = body.shape(dials.sex, dials.age, weight=dials.weight, muscle=dials.muscle)
+    first = solve_ik(shape.skeleton, views, person, found.points, fps=fps)
+    factor = float(np.exp(np.log(first.scales[1:]).mean()))
+    try:
+        shape = body.shape(dials.sex, dials.age, shape.height * factor, weight=dials.weight, muscle=dials.muscle)
+    except ValueError as error:
+        raise ReconstructionError(
+            f"the keypoints make the person {shape.height * factor:.2f} m tall ({error}); expected a calibration in "
+            "metres, or another --age."
+        ) from error
+    result = solve_ik(shape.skeleton, views, person, found.points, fps=fps)
+    template = Template.of(shape).proportioned(result.scales)
+    return result, template
+
+
+def _all_cameras(
+    capture: PersonCapture, fitted: list[int], moved: Views, person: Keypoints, result: IkResult
+) -> tuple[Views, Keypoints, Float[np.ndarray, "t c k"]]:
+    """Views and keypoints of all cameras: the held-out ones are put right against the fitted body's keypoints."""
+    assert capture.keypoints is not None
+    from splatsim.avatar.fitting.keypoints import attachments
+
+    carriers, _ = attachments(result.skeleton, person.names)
+    frames = world_from_joints(result.skeleton, result.pose).double().numpy()[:, carriers]
+    points = frames[..., :3, 3] + (frames[..., :3, :3] @ result.offsets[..., None])[..., 0]
+    views = replace(capture.views, viewmats=capture.views.viewmats.copy())
+    views.viewmats[:, fitted] = moved.viewmats
+    t, c, _, k = capture.keypoints.scores.shape
+    places, scores = np.zeros((t, c, 1, k, 2)), np.zeros((t, c, 1, k))
+    places[:, fitted], scores[:, fitted] = person.places, person.scores
+    for camera in sorted(set(range(c)) - set(fitted)):
+        pixels = project(views, points)[:, camera]
+        distance = np.linalg.norm(capture.keypoints.places[:, camera] - pixels[:, None], axis=-1)
+        counted = np.where(capture.keypoints.scores[:, camera] > 0.25, distance, np.nan)
+        enough = np.isfinite(counted).sum(-1) >= 5
+        middle = np.where(enough, np.nan_to_num(np.nanmedian(np.where(enough[..., None], counted, 0.0), -1)), np.inf)
+        nearest = middle.argmin(1)
+        rows = np.arange(t)
+        places[:, camera, 0] = capture.keypoints.places[rows, camera, nearest]
+        scores[:, camera, 0] = capture.keypoints.scores[rows, camera, nearest] * enough[rows, nearest, None]
+        keypoints = Keypoints(person.names, places, scores)
+        views = resected(views, keypoints, camera, points, np.ones((t, k), bool))
+    keypoints = Keypoints(person.names, places, scores)
+    errors = np.linalg.norm(project(views, points) - places[:, :, 0], axis=-1)
+    return views, keypoints, np.where(scores[:, :, 0] > 0.1, errors, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a fit trains on and is judged by."""
+
+    shots: list[Shot]
+    """Of all cameras."""
+    alignment: Alignment
+    overlays: list[tuple[np.ndarray, str]]
+    """Pictures with the body on them, with captions."""
+
+
+def prepare_shots(
+    capture: PersonCapture, person: Person, *, side: int, scene: Gaussians | None = None, scene_antialiased: bool = True
+) -> Prepared:
+    """Decode the pictures, find the person's masks where none were given, and cut both to the person.
+
+    Args:
+        side: Long side of the pictures, pixels.
+        scene: What the cameras see without the person.
+
+    Raises:
+        FormatError: a picture or a mask is damaged, missing or of another size.
+    """
+    scaled = replace(capture.scaled(side), viewmats=person.views.viewmats)
+    shots: list[Shot] = []
+    overlays: list[tuple[np.ndarray, str]] = []
+    overlaps = np.full((scaled.times, len(scaled.names)), np.nan)
+    places = world_from_joints(person.template.skeleton, person.pose)[..., :3, 3].double().numpy()
+    for camera in tqdm(range(len(scaled.names)), desc="masks", unit="camera", disable=None):
+        frames = _frames(capture, camera, scaled)
+        bodies = _silhouettes(person, scaled, camera)
+        rendered = _scene_pictures(scene, scaled, camera, scene_antialiased)
+        masks, independent = _masks_of(capture, camera, scaled, frames, bodies, rendered)
+        for time, (frame, mask, body) in enumerate(zip(frames, masks, bodies, strict=True)):
+            if independent[time] is not None:
+                overlaps[time, camera] = overlap(body, independent[time])
+            margin = max(4, side // 100)
+            shot = cut(time, camera, frame, mask, scaled.camera(time, camera), margin=margin)
+            if shot is not None:
+                shots.append(shot)
+        for time in _spread(scaled.times, max(1, OVERLAYS // len(scaled.names))):
+            drawn = _drawn(person, scaled, places, camera, time, frames[time], bodies[time], masks[time], side)
+            overlays.append((drawn, f"camera {scaled.names[camera]}, frame {time}"))
+    errors = np.stack([[_nanmedian(row) for row in column] for column in np.swapaxes(person.errors, 0, 1)], 1)
+    sides = tuple(max(size) for size in capture.views.sizes)
+    return Prepared(shots, Alignment(overlaps, errors, sides, scaled.names), overlays)
+
+
+def _frames(capture: PersonCapture, camera: int, views: Views) -> UInt8[np.ndarray, "t h w 3"]:
+    width, height = views.sizes[camera]
+    frames = np.empty((views.times, height, width, 3), np.uint8)
+    count = 0
+    with decoded(capture, camera, views) as pictures:
+        for count, frame in enumerate(pictures, start=1):
+            frames[count - 1] = frame
+    if count < views.times:
+        raise FormatError(
+            f"camera {views.names[camera]!r} ends after {count} frames; expected {views.times} as the others have."
+        )
+    return frames
+
+
+def _silhouettes(person: Person, views: Views, camera: int) -> Bool[np.ndarray, "t h w"]:
+    """Where the posed body is."""
+    gaussians, skin = start_gaussians(person.template, 6_000, np.random.default_rng(0), opacity=0.95)
+    bones = world_from_rest(person.template.skeleton, person.pose)
+    pictures = []
+    with torch.no_grad():
+        for time in range(views.times):
+            posed = skin_gaussians(gaussians, skin, bones[time])
+            alphas = render(posed, views.camera(time, camera), depths=False).alphas[0]
+            pictures.append(alphas.numpy() > 0.5)
+    return np.stack(pictures)
+
+
+def _scene_pictures(
+    scene: Gaussians | None, views: Views, camera: int, antialiased: bool
+) -> list[UInt8[np.ndarray, "h w 3"]] | None:
+    if scene is None:
+        return None
+    from splatsim.video import to_bytes
+
+    with torch.no_grad():
+        pictures = [
+            render(scene, views.camera(time, camera), antialiased=antialiased, depths=False).colors[0]
+            for time in range(views.times)
+        ]
+    return [to_bytes(picture) for picture in pictures]
+
+
+def _masks_of(
+    capture: PersonCapture,
+    camera: int,
+    views: Views,
+    frames: UInt8[np.ndarray, "t h w 3"],
+    bodies: Bool[np.ndarray, "t h w"],
+    rendered: list[UInt8[np.ndarray, "h w 3"]] | None,
+) -> tuple[list[UInt8[np.ndarray, "h w"]], list[Any]]:
+    """Masks, and for the gate those that know nothing of the body (None where there are none)."""
+    given = capture.masks[camera]
+    if given is not None:
+        masks = [read_mask(path, capture, camera, views) for path in given]
+        masks = [np.where(mask > 127, 255, 0).astype(np.uint8) for mask in masks]
+        return masks, [mask == 255 for mask in masks]
+    tall = int(np.median([np.ptp(np.flatnonzero(body.any(1))) if body.any() else 0 for body in bodies]))
+    reach = max(3, round(REACH * max(tall, 1)))
+    if rendered is not None:
+        pairs = zip(frames, rendered, bodies, strict=True)
+        masks = [against_scene(frame, behind, body, reach) for frame, behind, body in pairs]
+        return masks, [
+            _moving(f, Background(b, np.ones(f.shape[:2], bool)), body, 4 * reach)
+            for f, b, body in zip(frames, rendered, bodies, strict=True)
+        ]
+    near = np.stack([grown(body, 2 * reach) for body in bodies])
+    background = median_background(frames, near)
+    masks = [person_mask(frame, background, body, reach) for frame, body in zip(frames, bodies, strict=True)]
+    moving = [_moving(frame, background, body, 4 * reach) for frame, body in zip(frames, bodies, strict=True)]
+    return masks, moving
+
+
+def _moving(
+    frame: UInt8[np.ndarray, "h w 3"], background: Background, body: Bool[np.ndarray, "h w"], reach: int
+) -> Bool[np.ndarray, "h w"] | None:
+    """What differs from the background anywhere around the body; None where the background is not known well enough."""
+    import cv2
+
+    around = grown(body, reach)
+    if background.known[around].mean() < 0.7:
+        return None
+    difference = cv2.GaussianBlur(cv2.absdiff(frame, background.picture).max(-1), (0, 0), 1.0)
+    differs = (difference > DIFFERENCE) & around
+    closed = cv2.morphologyEx(differs.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)) > 0
+    return np.asarray(closed | (body & ~background.known))
+
+
+def _drawn(
+    person: Person,
+    views: Views,
+    places: np.ndarray,
+    camera: int,
+    time: int,
+    frame: np.ndarray,
+    body: np.ndarray,
+    mask: np.ndarray,
+    side: int,
+) -> UInt8[np.ndarray, "h w 3"]:
+    pixels = project(views.at([time]), places[[time]])[0, camera]
+    parents = person.template.skeleton.parents
+    bones = [(pixels[joint], pixels[parent]) for joint, parent in enumerate(parents) if parent >= 0]
+    dots = np.zeros((0, 2))
+    if person.keypoints is not None:
+        sure = person.keypoints.scores[time, camera, 0] > 0.1
+        dots = person.keypoints.places[time, camera, 0][sure] * views.sizes[camera][0] / person.views.sizes[camera][0]
+    drawn = overlay(frame, body, mask, bones, dots)
+    rows, columns = np.flatnonzero(grown(body, 20).any(1)), np.flatnonzero(grown(body, 20).any(0))
+    return drawn if not len(rows) else np.ascontiguousarray(drawn[rows[0] : rows[-1], columns[0] : columns[-1]])
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    return sorted({int(x) for x in np.linspace(0, count - 1, wanted + 2)[1:-1]})
+
+
+def _nanmedian(values: np.ndarray) -> float:
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")

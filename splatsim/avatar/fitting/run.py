@@ -1,0 +1,305 @@
+"""From a capture to an avatar: preparation, the gate, the fit with checkpoints, completion, and what is written."""
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from splatsim import native
+from splatsim.avatar.avatar import Avatar
+from splatsim.avatar.fitting.capture import PersonCapture, load_capture
+from splatsim.avatar.fitting.completion import SEEN_PIXELS, completed, seen_light
+from splatsim.avatar.fitting.judging import ShotMetrics, judged, side_by_side
+from splatsim.avatar.fitting.optimisation import AvatarOptimisation, AvatarRecipe
+from splatsim.avatar.fitting.page import write_page
+from splatsim.avatar.fitting.poses_file import write_poses
+from splatsim.avatar.fitting.preparation import Dials, Person, Prepared, find_person, given_person, prepare_shots
+from splatsim.avatar.fitting.shots import Shot
+from splatsim.avatar.skeleton import Pose
+from splatsim.errors import ReconstructionError
+from splatsim.fitting.checkpoint import FILE, deferred_interrupt, read_checkpoint, write_checkpoint
+from splatsim.scene import open_scene
+from splatsim.video import write_picture
+
+CHECKPOINT_SECONDS = 30.0
+PREVIEWS = 8
+AVATAR, POSES, REPORT, FACTS, PREVIEW, ALIGNMENT = (
+    "avatar.npz", "poses.npz", "report.html", "fit.json", "preview.png", "alignment.png",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AvatarFitConfig:
+    """What a user chooses."""
+
+    steps: int = 4000
+    """Of the optimisation."""
+    side: int = 720
+    """Long side of the pictures that are fitted, pixels."""
+    gaussians: int = 16_000
+    """At the end; half as many at the start."""
+    loose: float = 0.03
+    """How far clothes and hair may stand off the body, metres."""
+    hold_out: tuple[str, ...] = ()
+    """Cameras that are not fitted, only judged by."""
+    fps: float | None = None
+    """Frames a second; by default what the videos say, or 30."""
+    layout: str = "auto"
+    """Order of the keypoints: coco, body_25, body_25b, or auto."""
+    refine_poses: bool = True
+    """Fit the poses to the pictures too."""
+    refine_cameras: bool = True
+    """Put cameras that stand still right, by the person's keypoints and then by the pictures."""
+    force: bool = False
+    """Fit although body and pictures do not agree."""
+    seed: int = 0
+    """Of all chance."""
+
+
+@dataclass(frozen=True, eq=False)
+class AvatarFit:
+    """What a fit gives."""
+
+    avatar: Avatar
+    pose: Pose
+    """One for each frame."""
+    person: Person
+    prepared: Prepared
+    metrics: tuple[ShotMetrics, ...]
+    """Of the cameras that were held out; of a sample of the fitted shots where there are none."""
+    metrics_refined: tuple[ShotMetrics, ...]
+    """The same after their poses were refined on the very shots that are judged."""
+    curve: tuple[tuple[int, float, float], ...]
+    """Step, loss, and PSNR of the sample."""
+    unseen: tuple[float, float]
+    """Shares of Gaussians that no camera saw, filled in by their mirror images and by their neighbours."""
+    seconds: float
+    steps: int
+
+
+def fit_avatar(
+    folder: Path,
+    out: Path,
+    config: AvatarFitConfig = AvatarFitConfig(),
+    dials: Dials = Dials(),  # noqa: B008 - frozen
+    *,
+    poses: Path | None = None,
+    scene: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> AvatarFit:
+    """Fit an avatar to a capture and write it, its poses and a report to a folder; Ctrl-C ends it with what there is.
+
+    Args:
+        folder: The capture; see `capture`.
+        out: A folder for the result and for checkpoints.
+        poses: Poses to begin with, as `write_poses` writes them, instead of keypoints.
+        scene: A scene folder of `splatsim reconstruct`, whose cameras took the capture's pictures.
+        resume: Go on from the checkpoint in `out`, where there is one.
+        overwrite: Replace a result in `out`.
+
+    Raises:
+        FileExistsError: `out` holds a result and `overwrite` is not set.
+        FormatError: a file of the capture is missing or damaged.
+        ReconstructionError: nobody is found, or body and pictures do not agree.
+    """
+    if (out / AVATAR).is_file() and not (overwrite or resume):
+        raise FileExistsError(f"{out} holds an avatar already; name a new folder, or pass --overwrite.")
+    began = time.perf_counter()
+    capture = load_capture(folder, fps=config.fps, layout=config.layout, scene=scene)
+    fitted = _fitted(capture, config.hold_out)
+    place = None if scene is None else open_scene(scene)
+    with native.torch_on_one_thread():
+        if poses is not None:
+            person = given_person(capture, poses, dials)
+        else:
+            person = find_person(capture, fitted, dials, move_cameras=config.refine_cameras)
+        gaussians = None if place is None else place.gaussians
+        prepared = prepare_shots(
+            capture, person, side=config.side, scene=gaussians, scene_antialiased=bool(place and place.antialiased)
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        write_picture(out / ALIGNMENT, beside([picture for picture, _ in prepared.overlays]))
+        if not config.force:
+            prepared.alignment.check(str(out / ALIGNMENT))
+        run = _Run(capture, person, prepared, fitted, config, out, began)
+        run.go(resume)
+        result = run.result()
+        write_result(result, out, {"capture": str(folder), "config": asdict(config), "dials": asdict(dials)})
+    return result
+
+
+def _fitted(capture: PersonCapture, hold_out: tuple[str, ...]) -> list[int]:
+    unknown = [name for name in hold_out if name not in capture.views.names]
+    if unknown:
+        raise ReconstructionError(
+            f"there is no camera {unknown[0]!r}; the capture has {', '.join(capture.views.names)}."
+        )
+    fitted = [c for c, name in enumerate(capture.views.names) if name not in hold_out]
+    if not fitted:
+        raise ReconstructionError("all cameras are held out; expected at least one to fit.")
+    return fitted
+
+
+class _Run:
+    def __init__(
+        self,
+        capture: PersonCapture,
+        person: Person,
+        prepared: Prepared,
+        fitted: list[int],
+        config: AvatarFitConfig,
+        out: Path,
+        began: float,
+    ) -> None:
+        self.person, self.prepared, self.config, self.out, self.began = person, prepared, config, out, began
+        self.train = [shot for shot in prepared.shots if shot.camera in fitted]
+        self.held_out = [shot for shot in prepared.shots if shot.camera not in fitted]
+        if not self.train:
+            raise ReconstructionError(
+                f"no picture of {capture.folder} shows the person; expected masks or poses that do."
+            )
+        still = bool(np.ptp(person.views.viewmats, axis=0).max() < 1e-9)
+        recipe = AvatarRecipe(
+            gaussians=config.gaussians // 2,
+            most_gaussians=config.gaussians,
+            exposure_rate=2e-3 if len(fitted) > 1 else 0.0,
+            neighbour_weight=1e-2 if len(fitted) < 5 else 2e-3,
+            pull=1e-3 if len(fitted) < 5 else 2e-4,
+            off_surface=config.loose,
+            camera_rate=2e-4 if config.refine_cameras and still and len(fitted) > 1 else 0.0,
+        )
+        self.optimisation = AvatarOptimisation(
+            person.template,
+            person.pose,
+            self.train,
+            steps=config.steps,
+            fps=capture.fps,
+            seed=config.seed,
+            refine_poses=config.refine_poses,
+            recipe=recipe,
+        )
+        self.fps = capture.fps
+        self.curve: list[tuple[int, float, float]] = []
+        self.losses: list[float] = []
+        self.identity = self._identity()
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a fit to go on."""
+        digest = hashlib.sha256()
+        for shot in self.train[:: max(1, len(self.train) // 20)]:
+            digest.update(shot.picture.tobytes() + shot.mask.tobytes())
+        return {"shots": digest.hexdigest(), "count": len(self.train), "config": asdict(self.config)}
+
+    def go(self, resume: bool) -> None:
+        """Make the steps that are left, until Ctrl-C."""
+        o = self.optimisation
+        found = read_checkpoint(self.out) if resume else None
+        if found is not None:
+            self._load(*found)
+        saved = time.perf_counter()
+        bar = tqdm(total=o.steps, initial=o.step, desc="fit", unit="step", disable=None)
+        with deferred_interrupt() as asked_to_stop, bar:
+            while o.step < o.steps and not asked_to_stop():
+                self.losses.append(o.advance())
+                bar.update()
+                if o.step % max(1, o.steps // PREVIEWS) == 0 or o.step == o.steps:
+                    self._sample(bar)
+                if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                    self._save()
+                    saved = time.perf_counter()
+        self._save()
+
+    def _sample(self, bar: Any) -> None:
+        shots = self._shown()
+        metrics = judged(self.optimisation, shots)
+        mean = float(np.mean([m.psnr for m in metrics]))
+        self.curve.append((self.optimisation.step, float(np.mean(self.losses)), mean))
+        self.losses.clear()
+        bar.set_postfix(gaussians=len(self.optimisation.splats), psnr=f"{mean:.2f}")
+        write_picture(self.out / PREVIEW, beside([side_by_side(self.optimisation, shot) for shot in shots[:4]]))
+
+    def _shown(self, count: int = 6) -> list[Shot]:
+        """A few shots to look at: held out where there are some."""
+        shots = self.held_out or self.train
+        return shots[len(shots) // (2 * count) :: max(1, len(shots) // count)][:count]
+
+    def _save(self) -> None:
+        facts = {
+            "identity": self.identity,
+            "curve": self.curve,
+            "losses": self.losses,
+            "seconds": time.perf_counter() - self.began,
+        }
+        write_checkpoint(self.out, self.optimisation.state(), facts)
+
+    def _load(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+        wanted = json.loads(json.dumps(self.identity))
+        differing = [name for name, value in wanted.items() if facts["identity"].get(name) != value]
+        if differing:
+            raise ReconstructionError(
+                f"the checkpoint in {self.out} is of a fit with another {', '.join(differing)}; expected the same, or "
+                "a run without --resume."
+            )
+        self.optimisation.load(tensors)
+        self.curve = [(int(a), float(b), float(c)) for a, b, c in facts["curve"]]
+        self.losses = list(facts["losses"])
+        self.began -= facts["seconds"]
+
+    def result(self) -> AvatarFit:
+        """What there is now, unseen places filled in."""
+        o = self.optimisation
+        shots = self.held_out or self._shown(24)
+        metrics = judged(o, shots)
+        seen = seen_light(o, self.train) > SEEN_PIXELS
+        gaussians, source = completed(o.gaussians(), seen)
+        skeleton = self.person.template.skeleton
+        avatar = Avatar(gaussians, skeleton, o.skin, self.out.name, "fitted to a capture; the pictures' licence holds")
+        shares = (float((source == 1).float().mean()), float((source == 2).float().mean()))
+        pose = o.poses.refined()
+        refined = judged(o.tested_on(shots), shots) if self.held_out else ()
+        return AvatarFit(
+            avatar, pose, self.person, self.prepared, metrics, refined, tuple(self.curve), shares,
+            time.perf_counter() - self.began, o.step,
+        )  # fmt: skip
+
+
+def write_result(fit: AvatarFit, out: Path, facts: dict[str, Any]) -> None:
+    """The avatar, its poses, figures and the report, each whole or not at all."""
+    fit.avatar.save(out / AVATAR)
+    write_poses(out / POSES, fit.avatar.skeleton, fit.pose, facts["config"]["fps"] or 30.0)
+    figures = {
+        **facts,
+        "steps": fit.steps,
+        "seconds": fit.seconds,
+        "gaussians": len(fit.avatar),
+        "psnr": _mean([m.psnr for m in fit.metrics]),
+        "ssim": _mean([m.ssim for m in fit.metrics]),
+        "psnr_test_poses_refined": _mean([m.psnr for m in fit.metrics_refined]),
+        "plain_triangulation_px": fit.person.before,
+        "triangulation_px": fit.person.triangulated,
+        "unseen_mirrored": fit.unseen[0],
+        "unseen_neighbours": fit.unseen[1],
+    }
+    temporary = out / f".{FACTS}.partial"
+    temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, out / FACTS)
+    write_page(out / REPORT, fit, figures)
+    (out / FILE).unlink(missing_ok=True)
+
+
+def beside(pictures: list[np.ndarray]) -> np.ndarray:
+    """Pictures side by side, the lower ones filled up."""
+    tall = max(picture.shape[0] for picture in pictures)
+    return np.concatenate([np.pad(p, ((0, tall - p.shape[0]), (0, 4), (0, 0))) for p in pictures], 1)
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None

@@ -1,0 +1,232 @@
+"""Captures on disk become avatars: all stages together, stopped and gone on with, and refused where they must be."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+
+from splatsim.avatar import Pose
+from splatsim.avatar.avatar import Avatar
+from splatsim.avatar.fitting import AvatarFitConfig, Dials, fit_avatar, load_capture
+from splatsim.avatar.fitting.completion import completed
+from splatsim.avatar.fitting.gate import Alignment
+from splatsim.avatar.fitting.masks import median_background, overlap, person_mask
+from splatsim.avatar.fitting.optimisation import AvatarOptimisation, AvatarRecipe, start_gaussians
+from splatsim.avatar.fitting.poses_file import read_poses
+from splatsim.avatar.fitting.posing import PoseRefinement, smoothed
+from splatsim.avatar.fitting.preparation import find_person, prepare_shots
+from splatsim.avatar.fitting.template import Surface
+from splatsim.avatar.skeleton import world_from_rest
+from splatsim.avatar.skinning import skin_gaussians
+from splatsim.errors import ReconstructionError
+from splatsim.transforms import multiply_quats
+from tests.avatar.fitting.bodies import quats, rig, template, walking
+from tests.avatar.fitting.captures import write_capture
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("capture")
+    write_capture(folder)
+    return folder
+
+
+CONFIG = AvatarFitConfig(steps=16, gaussians=1500, side=96)
+
+
+def test_a_capture_becomes_an_avatar(folder: Path, tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=48, hold_out=("cam2",))
+    fit = fit_avatar(folder, tmp_path / "out", config)
+    avatar = Avatar.load(tmp_path / "out" / "avatar.npz")
+    torch.testing.assert_close(avatar.gaussians.means, fit.avatar.gaussians.means)
+    pose, _ = read_poses(tmp_path / "out" / "poses.npz", avatar.skeleton)
+    torch.testing.assert_close(pose.rotations, fit.pose.rotations)
+    assert {metrics.camera for metrics in fit.metrics} == {2}
+    assert np.mean([metrics.overlap for metrics in fit.metrics]) > 0.8
+    assert np.mean([metrics.psnr for metrics in fit.metrics]) > 15
+    assert len(fit.metrics_refined) == len(fit.metrics)
+    figures = json.loads((tmp_path / "out" / "fit.json").read_text())
+    assert figures["triangulation_px"] < 0.2
+    assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")
+    assert not (tmp_path / "out" / "fit.checkpoint").exists()
+
+
+def test_an_interrupted_fit_goes_on_to_the_same_result(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit_avatar(folder, tmp_path / "whole", CONFIG)
+    advance = AvatarOptimisation.advance
+
+    def dies(self: AvatarOptimisation) -> float:
+        if self.step == 9:
+            raise RuntimeError("the power failed")
+        return advance(self)
+
+    monkeypatch.setattr("splatsim.avatar.fitting.run.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(AvatarOptimisation, "advance", dies)
+    with pytest.raises(RuntimeError, match="the power failed"):
+        fit_avatar(folder, tmp_path / "parts", CONFIG)
+    monkeypatch.setattr(AvatarOptimisation, "advance", advance)
+    assert (tmp_path / "parts" / "fit.checkpoint").is_file()
+    parts = fit_avatar(folder, tmp_path / "parts", CONFIG, resume=True)
+    torch.testing.assert_close(parts.avatar.gaussians.means, whole.avatar.gaussians.means, rtol=0, atol=0)
+    torch.testing.assert_close(parts.pose.rotations, whole.pose.rotations, rtol=0, atol=0)
+    with pytest.raises(FileExistsError, match="holds an avatar already"):
+        fit_avatar(folder, tmp_path / "parts", CONFIG)
+
+
+def test_masks_without_the_users(tmp_path: Path) -> None:
+    """The background is noise on a wall, and the body walks before it."""
+    write_capture(tmp_path, t=24, cameras=2, size=128, masks=False)
+    capture = load_capture(tmp_path)
+    assert capture.masks == (None, None)
+    person = find_person(capture, [0, 1], Dials())
+    prepared = prepare_shots(capture, person, side=128)
+    assert np.nanmedian(prepared.alignment.overlaps) > 0.6
+    write_capture(tmp_path / "truth", t=24, cameras=2, size=128)
+    found = []
+    for shot in prepared.shots[::5]:
+        true = iio.imread(tmp_path / "truth" / "masks" / f"cam{shot.camera}" / f"{shot.time:04d}.png")
+        width, height = shot.view.width, shot.view.height
+        K = capture.views.Ks[shot.camera]
+        left, top = (round(float(K[i, 2] - shot.view.Ks[0, i, 2])) for i in (0, 1))
+        window = true[top : top + height, left : left + width]
+        known = shot.mask != 128
+        found.append(overlap((shot.mask == 255) & known, (window > 127) & known))
+    assert np.median(found) > 0.85
+
+
+def test_background_and_mask_of_a_square() -> None:
+    rng = np.random.default_rng(0)
+    wall = rng.integers(60, 120, (40, 60, 3)).astype(np.uint8)
+    frames, bodies = [], []
+    for x in range(5, 45, 4):
+        frame, body = wall.copy(), np.zeros((40, 60), bool)
+        frame[10:30, x : x + 10] = [230, 40, 40]
+        body[11:29, x + 1 : x + 9] = True
+        frames.append(frame)
+        bodies.append(body)
+    frames, bodies = np.stack(frames), np.stack(bodies)
+    background = median_background(frames, bodies)
+    assert background.known.all()
+    assert np.abs(background.picture.astype(int) - wall)[:, 4:].mean() < 8
+    mask = person_mask(frames[5], background, bodies[5], reach=3)
+    truth = np.zeros((40, 60), bool)
+    truth[10:30, 25:35] = True
+    assert overlap(mask == 255, truth) > 0.9
+
+
+def test_the_gate_says_why_and_what_next() -> None:
+    good = Alignment(np.full((5, 3), 0.8), np.full((5, 3), 4.0), (1000,) * 3, ("a", "b", "c"))
+    assert good.complaint() is None
+    shifted = replace(good, overlaps=np.array([[0.5, 0.5, 0.3]] * 5))
+    assert "camera 'c' with 0.30" in str(shifted.complaint())
+    one = replace(good, errors=np.array([[4.0, 60.0, 60.0]] * 5), overlaps=np.array([[0.8, 0.2, 0.3]] * 5))
+    assert "of b, c alone" in str(one.complaint())
+    with pytest.raises(ReconstructionError, match="neither a mask nor a keypoint"):
+        replace(good, overlaps=np.full((5, 3), np.nan), errors=np.full((5, 3), np.nan)).check("x.png")
+
+
+def test_training_poses_what_skinning_poses() -> None:
+    body, t = template(), 4
+    pose = walking(body.skeleton, t)
+    gaussians, skin = start_gaussians(body, 200, np.random.default_rng(0))
+    bones = world_from_rest(body.skeleton, pose)[2]
+    expected = skin_gaussians(gaussians, skin, bones)
+    holder = AvatarOptimisation.__new__(AvatarOptimisation)
+    holder.skin, holder._dense = skin, None
+    found, _ = holder.posed(gaussians, bones)
+    torch.testing.assert_close(found.means, expected.means, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.quats, expected.quats, atol=1e-5, rtol=0)
+
+
+def test_no_correction_is_no_motion_and_noise_is_smoothed() -> None:
+    skeleton, t, fps = rig(), 60, 30.0
+    pose = walking(skeleton, t)
+    joints = list(range(len(skeleton)))
+    torch.testing.assert_close(PoseRefinement(skeleton, pose, joints, fps).refined().rotations, pose.rotations)
+    generator = torch.Generator().manual_seed(0)
+    axes = torch.nn.functional.normalize(torch.randn(t, len(skeleton), 3, generator=generator), dim=-1)
+    half = torch.tensor(np.radians(3.0) / 2)
+    turns = torch.cat([half.cos().expand(t, len(skeleton), 1), half.sin() * axes], -1).float()
+    noisy = Pose(multiply_quats(pose.rotations, turns), pose.root)
+
+    def error(found: Pose) -> float:
+        dot = (found.rotations * pose.rotations).sum(-1).abs().clamp(max=1)
+        return float(torch.rad2deg(2 * torch.arccos(dot)).mean())
+
+    assert error(noisy) == pytest.approx(3.0, abs=0.05)
+    assert error(smoothed(noisy, joints, 3.0)) < 2.0
+    assert error(smoothed(pose, joints, 0.1)) < 0.2
+
+
+def test_templates_keep_what_they_are_asked_for() -> None:
+    body = template()
+    scales = np.ones(len(body.skeleton))
+    same = body.proportioned(scales)
+    torch.testing.assert_close(same.vertices, body.vertices, atol=1e-5, rtol=0)
+    shank = [body.skeleton.index(f"foot_{s}") for s in "lr"]
+    scales[shank] = 1.2
+    longer = body.proportioned(scales).skeleton.offsets[shank].norm(dim=1) / body.skeleton.offsets[shank].norm(dim=1)
+    torch.testing.assert_close(longer, torch.full((2,), 1.2))
+    points, _, skin = body.sample(500, np.random.default_rng(1))
+    places, weights = Surface(body, 20_000).at(points)
+    assert float((places - points).norm(dim=1).median()) < 0.01
+    dense = len(body.skeleton)
+    off = (weights.dense(dense) - skin.dense(dense)).abs().sum(1)
+    assert float(off.median()) < 0.05
+
+
+def test_unseen_colours_come_from_the_other_side() -> None:
+    body = template()
+    gaussians, _ = start_gaussians(body, 2000, np.random.default_rng(0))
+    height = gaussians.means[:, 2:]
+    gaussians = gaussians.replace(sh=torch.cat([height, height.sin(), -height], 1)[:, None])
+    seen = gaussians.means[:, 1] < 0.02
+    filled, source = completed(gaussians.replace(sh=torch.where(seen[:, None, None], gaussians.sh, 9.0)), seen)
+    error = (filled.sh - gaussians.sh).abs().amax((1, 2))
+    assert float(error[seen].max()) == 0
+    assert float(error.quantile(0.95)) < 0.06
+    assert float((source[~seen] == 1).float().mean()) > 0.9
+
+
+def test_poses_are_recovered_from_pictures() -> None:
+    """A leg that is turned by 8 degrees in all frames comes back, the Gaussians as they are."""
+    from splatsim.avatar.fitting.shots import cut
+    from splatsim.rendering import render
+    from splatsim.video import to_bytes
+    from tests.avatar.fitting.bodies import around
+
+    body, t = template(), 2
+    pose, views = walking(body.skeleton, t), around(t, 3, size=96)
+    gaussians, skin = start_gaussians(body, 1500, np.random.default_rng([0, 99]))
+    places = gaussians.means
+    gaussians = gaussians.replace(sh=torch.sin(places * 25)[:, None])
+    bones = world_from_rest(body.skeleton, pose)
+    shots = []
+    for time in range(t):
+        posed = skin_gaussians(gaussians, skin, bones[time])
+        for camera in range(3):
+            view = views.camera(time, camera)
+            seen = render(posed, view, antialiased=True, depths=False)
+            color = (seen.colors[0] / seen.alphas[0].clamp(min=1e-3)[..., None]).clamp(0, 1)
+            mask = (255 * seen.alphas[0]).round().to(torch.uint8).numpy()
+            shot = cut(time, camera, to_bytes(color), mask, view, margin=6, hard=False)
+            assert shot is not None
+            shots.append(shot)
+    leg = body.skeleton.index("thigh_l")
+    turned = pose.rotations.clone()
+    turned[:, leg] = multiply_quats(turned[:, leg], quats((0.0, 1.0, 0.0), torch.full((t,), np.radians(8.0))))
+    recipe = AvatarRecipe(gaussians=1500)
+    o = AvatarOptimisation(body, Pose(turned, pose.root), shots, steps=1, fps=30.0, recipe=recipe)
+    o.splats.parameters["sh"] = gaussians.sh.clone().requires_grad_()
+    o.skin, o._dense = skin, None
+    for k in range(24):
+        for shot in shots:
+            o.refine_pose(shot, turn_rate=8e-3 * 0.1 ** (k / 24), shift_rate=1e-4)
+    dot = (o.poses.refined().rotations[:, leg] * pose.rotations[:, leg]).sum(-1).abs().clamp(max=1)
+    assert float(torch.rad2deg(2 * torch.arccos(dot)).max()) < 3.0
