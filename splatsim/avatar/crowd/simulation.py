@@ -101,8 +101,8 @@ class Crowd:
         guides: Sequence[Guide],
         *,
         walls: Walls | None = None,
-        speeds: Numbers | None = None,
-        radii: Numbers | None = None,
+        speeds: Numbers | float | None = None,
+        radii: Numbers | float | None = None,
         options: OrcaOptions | SocialForceOptions | None = None,
         notices: Numbers | None = None,
         seed: int = 0,
@@ -218,7 +218,7 @@ class Crowd:
         self.velocities = velocities * np.minimum(
             1, np.maximum(1.3 * self.speeds, 0.6)[:, None] / np.maximum(speed, 1e-9)
         )
-        self.places = self.places + dt * self.velocities
+        self.places = _parted(self.places + dt * self.velocities, self.radii, self.walls)
 
 
 def _parted(places: Array, radii: Array, walls: Walls) -> Array:
@@ -244,7 +244,7 @@ def _out_of_walls(places: Array, radii: Array, walls: Walls) -> Array:
     rows, nearest = np.arange(len(places)), gap.argmin(axis=1)
     close = gap[rows, nearest]
     away = offset[rows, nearest] / np.maximum(close, 1e-9)[:, None]
-    return places + np.maximum(radii - close, 0)[:, None] * away
+    return np.asarray(places + np.maximum(radii - close, 0)[:, None] * away)
 
 
 def overlap(crowd: Crowd) -> tuple[float, float]:
@@ -267,7 +267,7 @@ def run(crowd: Crowd, seconds: float, dt: float, watch: Callable[[Crowd], None] 
     return np.stack(places)
 
 
-def _per_person(name: str, values: Numbers, n: int, low: float, high: float) -> Array:
+def _per_person(name: str, values: Numbers | float, n: int, low: float, high: float) -> Array:
     array = np.array(np.broadcast_to(np.asarray(values, np.float64), (n,)))
     if not ((array >= low) & (array <= high)).all():
         bad = int(np.flatnonzero(~((array >= low) & (array <= high)))[0])
