@@ -11,10 +11,10 @@ from splatsim.avatar.fitting.run import AvatarFit
 
 
 def balance(
-    capture: Path, work: Path, *, steps: int = 4000, side: int = 720, held_out: str = "cam_04"
+    capture: Path, work: Path, *, steps: int = 3000, side: int = 720, held_out: str = "cam_02"
 ) -> dict[str, Any]:
     """Figures of one fit."""
-    config = AvatarFitConfig(steps=steps, side=side, hold_out=(held_out,), gaussians=16_000)
+    config = AvatarFitConfig(steps=steps, side=side, hold_out=(held_out,), gaussians=12_000)
     began = time.perf_counter()
     fit = fit_avatar(capture, work / f"balance_{held_out}", config, Dials(sex=1.0, age=30.0), overwrite=True)
     return {"held_out": held_out, "seconds": time.perf_counter() - began, "steps": steps, "side": side, **figures(fit)}

@@ -189,8 +189,8 @@ def synthetic(work: Path, steps: int, noise: float, shade: float) -> dict[str, A
         fit.advance()
         if step % 1000 == 999:
             now = angles(fit.poses.refined(), exact, major)
-            print(step + 1, f"{time.perf_counter() - began:.0f} s", *(f"{x:.2f}" for x in scores(fit, shots["view"][::5])),
-                  f"{float((now < 1.5).float().mean()):.3f}", flush=True)  # fmt: skip
+            figures = [*scores(fit, shots["view"][::5]), float((now < 1.5).float().mean())]
+            print(step + 1, f"{time.perf_counter() - began:.0f} s", [round(x, 3) for x in figures], flush=True)
     seconds = time.perf_counter() - began
     poses = fit.poses.refined()
     row: dict[str, Any] = {

@@ -19,6 +19,7 @@ from splatsim.avatar.retargeting import retarget
 from splatsim.avatar.rigged_models import read_rigged_model
 from splatsim.avatar.skinning import Mode
 from splatsim.cameras import Cameras
+from splatsim.cli.avatar_fit import fit_capture
 from splatsim.errors import FormatError
 from splatsim.rendering import render
 
@@ -126,7 +127,7 @@ def export(
     print(f"{out}: {moved.duration:.1f} s of {len(person.skeleton)} joints")
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"make": make, "from-mesh": from_mesh, "export": export}
+COMMANDS: dict[str, Callable[..., None]] = {"make": make, "from-mesh": from_mesh, "fit": fit_capture, "export": export}
 
 
 def _targets(out: Path, look: Preview, overwrite: bool) -> Path:

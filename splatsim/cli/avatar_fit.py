@@ -26,7 +26,7 @@ def fit_capture(
         out: Folder for the avatar, its poses and the report; NAME_avatar by default.
         choices: How it is fitted.
         body: What is known of the person.
-        poses: Poses to begin with (a poses.npz), instead of keypoints.
+        poses: Poses to begin with instead of keypoints: a poses.npz of another fit, BVH, AMASS, AIST++ or glTF.
         scene: A scene folder of `splatsim reconstruct` whose cameras took the pictures: they are found by their names.
         resume: Go on with what an interrupted run left in the folder.
         overwrite: Replace the avatar that the folder holds.

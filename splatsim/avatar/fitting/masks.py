@@ -16,6 +16,8 @@ FEWEST_TIMES = 3
 DIFFERENCE = 22
 """Of 255, in the channel that differs most: more is not noise."""
 MEDIAN_FRAMES = 31
+EDGE = 2
+"""Pixels on both sides of an outline that count neither as person nor as background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ def person_mask(
     mask = np.where(inside, 255, 0).astype(np.uint8)
     doubtful = near & ~core & ~background.known
     doubtful |= body & ~inside & (difference > DIFFERENCE // 3)
-    edge = grown(inside, 1) & grown(~inside, 1)
+    edge = grown(inside, EDGE) & grown(~inside, EDGE)
     mask[doubtful | edge] = UNSURE
     return mask
 

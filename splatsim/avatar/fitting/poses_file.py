@@ -27,6 +27,16 @@ def write_poses(path: Path, skeleton: Skeleton, pose: Pose, fps: float) -> None:
     )
 
 
+def is_poses(path: Path) -> bool:
+    """Whether a .npz looks like what `write_poses` wrote, and not like one of AMASS."""
+    import zipfile
+
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return {"rotations.npy", "root.npy", "facts.npy"} <= set(archive.namelist())
+
+
 def read_poses(path: Path, skeleton: Skeleton) -> tuple[Pose, float]:
     """Poses and frames a second of what `write_poses` wrote, for this skeleton.
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from tqdm import tqdm
 
 from splatsim.avatar.body import Body
+from splatsim.avatar.captured import read_motion
 from splatsim.avatar.fitting.association import associate_person
 from splatsim.avatar.fitting.capture import PersonCapture, decoded, read_mask
 from splatsim.avatar.fitting.gate import Alignment, overlay
@@ -25,11 +26,12 @@ from splatsim.avatar.fitting.masks import (
     person_mask,
 )
 from splatsim.avatar.fitting.optimisation import start_gaussians
-from splatsim.avatar.fitting.poses_file import read_poses
+from splatsim.avatar.fitting.poses_file import is_poses, read_poses
 from splatsim.avatar.fitting.shots import Shot, cut
 from splatsim.avatar.fitting.template import Template
 from splatsim.avatar.fitting.triangulation import Triangulation, refine_cameras, resected, triangulate_person
 from splatsim.avatar.fitting.views import Views, project
+from splatsim.avatar.retargeting import retarget
 from splatsim.avatar.skeleton import Pose, world_from_joints, world_from_rest
 from splatsim.avatar.skinning import skin_gaussians
 from splatsim.errors import FormatError, ReconstructionError
@@ -107,13 +109,23 @@ def find_person(capture: PersonCapture, fitted: list[int], dials: Dials, *, move
 def given_person(capture: PersonCapture, poses: Path, dials: Dials) -> Person:
     """The person of a capture by poses from elsewhere, on a body of the dials' shape.
 
+    The poses are those of another fit, or any motion that `read_motion` reads, in the world of the cameras.
+
     Raises:
         FormatError: the file is none of poses, or has fewer frames than the capture.
     """
     shape = Body.load().shape(dials.sex, dials.age, dials.height, weight=dials.weight, muscle=dials.muscle)
     template = Template.of(shape)
-    pose, _ = read_poses(poses, template.skeleton)
     t = capture.views.times
+    if poses.suffix == ".npz" and is_poses(poses):
+        pose, _ = read_poses(poses, template.skeleton)
+    else:
+        motion = retarget(read_motion(poses)[0], template.skeleton)
+        if motion.duration < (t - 1.5) / capture.fps:
+            raise FormatError(
+                f"{poses} lasts {motion.duration:.2f} s, the capture {t / capture.fps:.2f} s; expected as long."
+            )
+        pose = motion.at(torch.arange(t) / capture.fps)
     if len(pose.root) < t:
         raise FormatError(f"{poses} has {len(pose.root)} frames, the capture {t}; expected as many.")
     nothing = np.full((t, len(capture.views.names), 1), np.nan)

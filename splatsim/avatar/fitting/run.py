@@ -80,6 +80,8 @@ class AvatarFit:
     """Step, loss, and PSNR of the sample."""
     unseen: tuple[float, float]
     """Shares of Gaussians that no camera saw, filled in by their mirror images and by their neighbours."""
+    fps: float
+    """Frames a second."""
     seconds: float
     steps: int
 
@@ -171,7 +173,7 @@ class _Run:
             gaussians=config.gaussians // 2,
             most_gaussians=config.gaussians,
             exposure_rate=2e-3 if len(fitted) > 1 else 0.0,
-            neighbour_weight=1e-2 if len(fitted) < 5 else 2e-3,
+            neighbour_weight=2e-2 if len(fitted) < 5 else 2e-3,
             pull=1e-3 if len(fitted) < 5 else 2e-4,
             off_surface=config.loose,
             camera_rate=2e-4 if config.refine_cameras and still and len(fitted) > 1 else 0.0,
@@ -266,15 +268,24 @@ class _Run:
         pose = o.poses.refined()
         refined = judged(o.tested_on(shots), shots) if self.held_out else ()
         return AvatarFit(
-            avatar, pose, self.person, self.prepared, metrics, refined, tuple(self.curve), shares,
-            time.perf_counter() - self.began, o.step,
-        )  # fmt: skip
+            avatar=avatar,
+            pose=pose,
+            person=self.person,
+            prepared=self.prepared,
+            metrics=metrics,
+            metrics_refined=refined,
+            curve=tuple(self.curve),
+            unseen=shares,
+            fps=self.fps,
+            seconds=time.perf_counter() - self.began,
+            steps=o.step,
+        )
 
 
 def write_result(fit: AvatarFit, out: Path, facts: dict[str, Any]) -> None:
     """The avatar, its poses, figures and the report, each whole or not at all."""
     fit.avatar.save(out / AVATAR)
-    write_poses(out / POSES, fit.avatar.skeleton, fit.pose, facts["config"]["fps"] or 30.0)
+    write_poses(out / POSES, fit.avatar.skeleton, fit.pose, fit.fps)
     figures = {
         **facts,
         "steps": fit.steps,

@@ -11,18 +11,23 @@ import torch
 
 from splatsim.avatar import Pose
 from splatsim.avatar.avatar import Avatar
+from splatsim.avatar.body import Body
 from splatsim.avatar.fitting import AvatarFitConfig, Dials, fit_avatar, load_capture
 from splatsim.avatar.fitting.completion import completed
 from splatsim.avatar.fitting.gate import Alignment
 from splatsim.avatar.fitting.masks import median_background, overlap, person_mask
 from splatsim.avatar.fitting.optimisation import AvatarOptimisation, AvatarRecipe, start_gaussians
-from splatsim.avatar.fitting.poses_file import read_poses
+from splatsim.avatar.fitting.poses_file import read_poses, write_poses
 from splatsim.avatar.fitting.posing import PoseRefinement, smoothed
 from splatsim.avatar.fitting.preparation import find_person, prepare_shots
-from splatsim.avatar.fitting.template import Surface
+from splatsim.avatar.fitting.template import Surface, Template
+from splatsim.avatar.fitting.views import Views
 from splatsim.avatar.skeleton import world_from_rest
 from splatsim.avatar.skinning import skin_gaussians
 from splatsim.errors import ReconstructionError
+from splatsim.gaussians import Gaussians
+from splatsim.rendering import render
+from splatsim.scene import Scene
 from splatsim.transforms import multiply_quats
 from tests.avatar.fitting.bodies import quats, rig, template, walking
 from tests.avatar.fitting.captures import write_capture
@@ -197,7 +202,6 @@ def test_unseen_colours_come_from_the_other_side() -> None:
 def test_poses_are_recovered_from_pictures() -> None:
     """A leg that is turned by 8 degrees in all frames comes back, the Gaussians as they are."""
     from splatsim.avatar.fitting.shots import cut
-    from splatsim.rendering import render
     from splatsim.video import to_bytes
     from tests.avatar.fitting.bodies import around
 
@@ -230,3 +234,43 @@ def test_poses_are_recovered_from_pictures() -> None:
             o.refine_pose(shot, turn_rate=8e-3 * 0.1 ** (k / 24), shift_rate=1e-4)
     dot = (o.poses.refined().rotations[:, leg] * pose.rotations[:, leg]).sum(-1).abs().clamp(max=1)
     assert float(torch.rad2deg(2 * torch.arccos(dot)).max()) < 3.0
+
+
+def test_a_person_in_a_reconstructed_scene(tmp_path: Path) -> None:
+    """One moving camera of a scene, poses that are given, and no masks: the scene is the background."""
+    pose, views = write_capture(tmp_path / "all", t=4, cameras=2, size=96, masks=False)
+    film, place = tmp_path / "film", tmp_path / "place"
+    (film / "images").mkdir(parents=True)
+    wall = Gaussians(
+        torch.tensor([[40.0, 0.0, 0.0]]), torch.tensor([[1.0, 0, 0, 0]]), torch.full((1, 3), 0.1), torch.ones(1),
+        torch.zeros(1, 1, 3),
+    )  # fmt: skip
+    Scene("place", wall).save(place)
+    frames = []
+    for time in range(4):
+        camera = time % 2  # the camera jumps between two places
+        name = f"{time:04d}.png"
+        shown = iio.imread(tmp_path / "all" / "images" / f"cam{camera}" / name)
+        bare = render_alone(shown, tmp_path / "all", camera, time, views)
+        iio.imwrite(film / "images" / name, bare)
+        world_from_cam = np.linalg.inv(views.viewmats[time, camera]).tolist()
+        frame = {"name": name, "width": 96, "height": 96, "K": views.Ks[camera].tolist()}
+        frames.append({**frame, "world_from_cam": world_from_cam})
+    (place / "cameras.json").write_text(json.dumps({"frames": frames}))
+    skeleton = Body.load().shape(0.5, height=1.72).skeleton
+    write_poses(tmp_path / "poses.npz", skeleton, pose, 30.0)
+    config = replace(CONFIG, steps=30)
+    fit = fit_avatar(film, tmp_path / "out", config, Dials(height=1.72), poses=tmp_path / "poses.npz", scene=place)
+    assert fit.prepared.alignment.complaint() is None
+    assert np.nanmedian(fit.prepared.alignment.overlaps) > 0.7
+    assert len(fit.avatar) > 700
+
+
+def render_alone(picture: np.ndarray, folder: Path, camera: int, time: int, views: Views) -> np.ndarray:
+    """The picture with its background black, as the empty scene is."""
+    template = Template.of(Body.load().shape(sex=0.5, height=1.72))
+    gaussians, skin = start_gaussians(template, 3000, np.random.default_rng(0), opacity=0.95)
+    bones = world_from_rest(template.skeleton, walking(template.skeleton, 4))
+    posed = skin_gaussians(gaussians, skin, bones[time])
+    inside = render(posed, views.camera(time, camera), depths=False).alphas[0].numpy() > 0.5
+    return np.where(inside[..., None], picture, 0).astype(np.uint8)
