@@ -49,8 +49,8 @@ def measure_motion() -> list[tuple[str, bool]]:
             walk = walk_along(body.skeleton, **way)  # type: ignore[arg-type]
             q = motion_quality(walk, way["path"], surface=body.pose)
             print(
-                f"| {name} | {path} | {100 * q.skate_ratio:.1f} | {100 * q.skate_speed:.1f} | {100 * q.penetration:.2f} | "
-                f"{100 * q.path_rmse:.2f} | {q.jump:.2f} | {math.degrees(q.turn):.1f} |",
+                f"| {name} | {path} | {100 * q.skate_ratio:.1f} | {100 * q.skate_speed:.1f} | "
+                f"{100 * q.penetration:.2f} | {100 * q.path_rmse:.2f} | {q.jump:.2f} | {math.degrees(q.turn):.1f} |",
                 flush=True,
             )
             if path != "run":
@@ -162,11 +162,9 @@ def measure_crowds(seeds: range) -> list[tuple[str, bool]]:
                     bars.append(
                         (f"ORCA {name}, seed {seed}: overlap <= 2 cm, all arrive in 60 s, >= 20x real time", good)
                     )
-    naive = plain_pairs(door(OrcaOptions(), 0))
-    print(
-        f"\nThe {naive[1]:.0f} us that the half-planes and the choice take for 50 people, against {naive[0]:.0f} us for one"
-    )
-    print(f"pass over all pairs in plain Python that only measures distances: {naive[0] / naive[1]:.1f} times as long.")
+    loop, ours = plain_pairs(door(OrcaOptions(), 0))
+    print(f"\nA step of ORCA for 50 people takes {ours:.0f} us; a loop over all pairs in plain Python that measures")
+    print(f"no more than distances takes {loop:.0f} us, {loop / ours:.1f} times as long.")
     return bars
 
 

@@ -16,6 +16,7 @@ from splatsim.avatar.people import make_person
 from splatsim.avatar.staging import Ambience, populate
 from splatsim.avatar.strollers import Strollers
 from splatsim.cameras import Cameras
+from splatsim.errors import FormatError
 from splatsim.rendering import render
 from splatsim.scene import Scene
 
@@ -62,6 +63,8 @@ def avatar_demo(
         raise ValueError(
             f"the video would have {seconds} s at {fps} pictures per second; expected 0.1 to 600 s at 1 to 120."
         )
+    if out.suffix.lower() not in video.VIDEOS:
+        raise FormatError(f'{out} has the extension "{out.suffix}"; expected .mp4 for a video.')
     video.check_target(out, overwrite=overwrite)
     started = perf_counter()
     scene = Scene.load(shelf_file("scenes/apartment/scene.toml").parent)

@@ -26,6 +26,7 @@ SENTENCES = Path(__file__).with_name("errors.txt")
 def cases(folder: Path) -> dict[str, Callable[[], object]]:
     """Everything that a user may get wrong, by a short name."""
     person, way = humanoid(), [[0.0, 0.0], [3.0, 0.0]]
+    other = person.replace(names=tuple(f"x{name}" for name in person.names))
     flat = Skeleton(person.names, person.parents, person.joints * torch.tensor([1.0, 1.0, 0.05]))
     frame = GridFrame.covering((0, 0), (4, 4), 0.1)
     full = NavMap(frame, torch.full(frame.shape, OCCUPIED, dtype=torch.uint8), (0.1, 1.8))
@@ -49,7 +50,7 @@ def cases(folder: Path) -> dict[str, Callable[[], object]]:
         "path of the metrics": lambda: motion_quality(still, np.zeros((0, 2))),
         "walkers step": lambda: walkers.step(0.0, [[0.0, 0.0]], [[0.0, 0.0]]),
         "walkers place": lambda: walkers.step(0.1, [[float("inf"), 0.0]], [[0.0, 0.0]]),
-        "walkers of two rigs": lambda: Walkers([person, flat.replace(names=tuple("x" + n for n in flat.names))], two, [0.0, 0.0]),
+        "walkers of two rigs": lambda: Walkers([person, other], two, [0.0, 0.0]),
         "one place": lambda: Crowd([[1.0, 1.0], [1.0, 1.0]], guides),
         "guides": lambda: Crowd(two, guides[:1]),
         "crowd speed": lambda: Crowd(two, guides, speeds=[1.0, -1.0]),
