@@ -86,7 +86,7 @@ def test_fog_lifts_where_the_robot_looked() -> None:
     )
     fog = FogOfWar(nav_map)
     fog.look((1.5, -1.5, 0.0), fov=math.pi / 2, reach=20.0)
-    assert bool(fog.seen[1, 4]) and bool(fog.seen[1, 5])  # up to the wall, and the wall
+    assert fog.seen[1, 4:6].tolist() == [True, True]  # up to the wall, and the wall
     assert not bool(fog.seen[0:3, 6:].any())  # not behind it
     assert not bool(fog.seen[:, 0].any())  # nor behind the robot
     assert fog.visited.nonzero().tolist() == [[1, 1]]
