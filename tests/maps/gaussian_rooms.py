@@ -29,7 +29,7 @@ def rectangle(low: tuple[float, float, float], high: tuple[float, float, float],
     grid = torch.cartesian_prod(*sides)
     means = torch.empty(len(grid), 3)
     means[:, others], means[:, axis] = grid, low[axis]
-    scales = torch.full((len(grid), 3), STEP * 0.6)
+    scales = torch.full((len(grid), 3), STEP * 0.5)
     scales[:, axis] = 0.002
     quats = torch.tensor([[1.0, 0, 0, 0]]).expand(len(grid), 4).clone()
     sh = ((torch.tensor(color) - 0.5) / C0).expand(len(grid), 1, 3).clone()
