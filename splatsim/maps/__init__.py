@@ -3,7 +3,6 @@
 from splatsim.maps.bev import BevOptions as BevOptions
 from splatsim.maps.bev import bird_view as bird_view
 from splatsim.maps.carving import Carving as Carving
-from splatsim.maps.carving import Views as Views
 from splatsim.maps.carving import carve as carve
 from splatsim.maps.clearance import Clearance as Clearance
 from splatsim.maps.clearance import clearance_of as clearance_of
@@ -20,3 +19,4 @@ from splatsim.maps.scene_maps import MapOptions as MapOptions
 from splatsim.maps.scene_maps import SceneMaps as SceneMaps
 from splatsim.maps.scene_maps import map_gaussians as map_gaussians
 from splatsim.maps.scene_maps import map_scene as map_scene
+from splatsim.maps.views import Views as Views

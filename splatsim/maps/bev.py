@@ -19,6 +19,11 @@ ABOVE = 1.0
 """Metres between the cut and the camera, so that what is cut through is not before the near plane."""
 
 
+FINE = 3
+"""Rays along each side of a cell of which the middle one tells height and class: the renderer blurs by about half of
+what lies between two rays, and whole cells would grow what stands on them by one."""
+
+
 @dataclass(frozen=True)
 class BevOptions:
     """How the view from above is made.
@@ -74,11 +79,12 @@ def bird_view(
     low = gaussians.detach().select(kept).with_sh_degree(0).replace(features=None)
     x, y = _middle(frame)
     top = float(floor.heights(torch.tensor([x, y], dtype=torch.float64))) + options.ceiling + ABOVE
-    camera = _overhead(frame, top, 1, low)
+    camera = _overhead(frame, top, FINE, low)
+    middle = slice(FINE // 2, None, FINE)
     with torch.no_grad():
         colors = _colors(low, _overhead(frame, top, options.supersampling, low), options)
         surface = render_surface(low, camera, antialiased=options.antialiased, backend=options.backend)
-    depths = surface.depths[0].cpu()
+    depths = surface.depths[0, middle, middle].cpu()
     observed = depths > 0
     labels: UInt8[Tensor, "rows cols"] | None = None
     names: tuple[str, ...] = ()
@@ -86,7 +92,7 @@ def bird_view(
         shares = None if semantics.probabilities is None else semantics.probabilities[kept]
         part = Semantics(semantics.labels[kept], semantics.class_names, shares)
         seen = render_labels(low, part, camera, antialiased=options.antialiased, backend=options.backend)
-        labels, names = _with_unlabelled(seen.labels[0].cpu(), semantics.class_names)
+        labels, names = _with_unlabelled(seen.labels[0, middle, middle].cpu(), semantics.class_names)
     inhabited, velocities = _people_layer(frame, people)
     return BevMap(
         frame,

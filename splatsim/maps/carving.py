@@ -1,6 +1,5 @@
 """Free space carved by the training cameras, and the surfaces at which their rays end."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -8,16 +7,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from splatsim.cameras import Cameras
-from splatsim.gaussians import Gaussians
 from splatsim.grids import VoxelFrame
 from splatsim.maps.floor import Floor
-from splatsim.occupancy.raycast import Rays, camera_rays, count_crossings
-from splatsim.rendering import Backend, render_surface
+from splatsim.maps.views import Views
+from splatsim.occupancy.raycast import Rays, count_crossings
 from splatsim.tensors import TensorDataclass
 
-WIDTH = 320
-"""Pixels, of the depth pictures that carve: at 4 m a pixel is then about 2 cm wide."""
 SKIN = 0.075
 """Metres before and behind a surface over which its distance is averaged."""
 STEP = 0.025
@@ -42,39 +37,6 @@ class Carving(TensorDataclass):
     """Cameras with a surface within 7.5 cm of it."""
     distances: Float[Tensor, "x y z"]
     """Mean signed distance of its centre from these surfaces, metres: positive before them, infinite without any."""
-
-
-@dataclass(frozen=True, eq=False)
-class Views:
-    """Depth pictures to carve with, made one after the other."""
-
-    gaussians: Gaussians
-    """What is seen."""
-    cameras: Cameras
-    """From where."""
-    antialiased: bool = False
-    """As the Gaussians were fitted."""
-    backend: Backend = "auto"
-    """Who renders."""
-
-    def __len__(self) -> int:
-        return len(self.cameras)
-
-    def __iter__(self) -> Iterator[tuple[Rays, Float[Tensor, "p 3"]]]:
-        """Rays that end at the first surface, and its normals there; rays that meet nothing are left out."""
-        plain = self.gaussians.detach().replace(features=None).with_sh_degree(0)
-        for index in range(len(self.cameras)):
-            camera = self.cameras[index]
-            with torch.no_grad():
-                seen = render_surface(
-                    plain,
-                    camera.to(plain.means.device).to(plain.means.dtype),
-                    antialiased=self.antialiased,
-                    backend=self.backend,
-                )
-            reach = seen.depths.flatten().cpu().double()
-            met = reach > 0
-            yield camera_rays(camera).select(met).until(reach[met]), seen.normals.reshape(-1, 3).cpu().double()[met]
 
 
 def carve(views: Views, frame: VoxelFrame, floor: Floor | None = None) -> Carving:
@@ -164,21 +126,3 @@ def _above(rays: Rays, normals: Float[Tensor, "p 3"], floor: Floor) -> tuple[Ray
     lower = meets < rays.reach
     normals = torch.where(lower[:, None], up / up.norm(), normals)
     return rays.until(torch.minimum(rays.reach, meets)), normals
-
-
-def at_width(cameras: Cameras, width: int) -> Cameras:
-    """The same views in pictures of this width, or as they are where they are smaller.
-
-    Raises:
-        ValueError: the width is not positive.
-    """
-    if width < 1:
-        raise ValueError(f"width is {width}; expected a number of pixels, 1 or more.")
-    if cameras.width <= width:
-        return cameras
-    share = width / cameras.width
-    height = max(1, round(cameras.height * share))
-    Ks = cameras.Ks.clone()
-    Ks[:, 0] *= share
-    Ks[:, 1] *= height / cameras.height
-    return cameras.replace(Ks=Ks, width=width, height=height)

@@ -10,14 +10,19 @@ from torch import Tensor
 from splatsim.cameras import Cameras
 from splatsim.errors import MapError
 from splatsim.gaussians import Gaussians
+from splatsim.maps.views import Views, at_width
 from splatsim.transforms import rotmat_from_quat
 
 LEVEL_COS = math.cos(math.radians(25))
 """Gaussians whose shortest axis is within 25° of upright are level."""
 BIN = 0.02
 """Metres of height that one level spans."""
-SHARE = 0.2
-"""Of the strongest level below the cameras, what the lowest must have to be the floor."""
+SHARE = 0.5
+"""Of the strongest level, what the lowest must have to be the floor."""
+FLOOR_WIDTH, MOST_VIEWS = 96, 48
+"""Pixels and number of the pictures in which the floor is looked for."""
+SLAB = 0.4
+"""Metres within which two strong levels, unseen by any camera, are the sides of one slab: the upper is the floor."""
 LEAST_AREA = 0.25
 """Square metres of level Gaussians without which there is no floor."""
 STEEPEST_DEG = 10.0
@@ -51,27 +56,47 @@ class Floor:
         return math.degrees(math.atan(math.hypot(self.slope_x, self.slope_y)))
 
 
-def fit_floor(gaussians: Gaussians, cameras: Cameras | None = None) -> Floor:
-    """The lowest level below the cameras with much area, as a plane, by reweighted least squares.
+def fit_floor(gaussians: Gaussians, cameras: Cameras | None = None, *, antialiased: bool = False) -> Floor:
+    """The lowest level with much area, as a plane, by reweighted least squares.
 
-    Gaussians count by opacity times the area of their largest cross-section. What reflections put below a floor is
-    thin there; tables, and ceilings where there are no cameras to look below, stand above it.
+    With cameras, of the level surfaces that they see below them, by the area that each pixel shows: undersides and
+    what reflections put below a floor are seen by none, or thinly. Without, of the level Gaussians, by opacity times
+    the area of their largest cross-section.
+
+    Args:
+        antialiased: As the Gaussians were fitted.
 
     Raises:
-        MapError: no level surface of at least a quarter of a square metre lies below the cameras.
+        MapError: no level surface of at least a quarter of a square metre is found.
     """
-    means, weights = _level(gaussians)
-    if cameras is not None:
-        below = means[:, 2] < float(cameras.positions[:, 2].double().quantile(0.1))
-        means, weights = means[below], weights[below]
+    points, weights = _level(gaussians) if cameras is None else _seen(gaussians, cameras, antialiased)
     total = float(weights.sum())
     if total < LEAST_AREA:
-        where = "below the cameras " if cameras is not None else ""
+        where = "" if cameras is None else "below the cameras and in their view "
         raise MapError(
             f"the {len(gaussians)} Gaussians have {total:.3f} m² of level surface {where}(of at least {LEAST_AREA}); "
             "expected a floor in metres with z up: check the scale and the direction of up."
         )
-    return _fit_plane(means, weights, _lowest_peak(means[:, 2], weights))
+    return _fit_plane(points, weights, _lowest_peak(points[:, 2], weights))
+
+
+def _seen(
+    gaussians: Gaussians, cameras: Cameras, antialiased: bool
+) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
+    """Level places that cameras see below them, and the area that each pixel shows there."""
+    rows = torch.linspace(0, len(cameras) - 1, min(len(cameras), MOST_VIEWS)).round().long()
+    small = at_width(cameras[rows], FLOOR_WIDTH)
+    points, weights = [], []
+    for index, (rays, normals) in enumerate(Views(gaussians, small, antialiased)):
+        assert rays.reach is not None
+        ends = rays.at(rays.reach)
+        level = (normals[:, 2] > LEVEL_COS) & (ends[:, 2] < rays.origins[:, 2])
+        slant = -(normals * rays.directions).sum(-1)
+        focal = float(small.Ks[index, 0, 0] * small.Ks[index, 1, 1])
+        area = rays.reach.square() / (focal * slant.clamp_min(0.05))
+        points.append(ends[level])
+        weights.append(area[level] / len(rows))
+    return torch.cat(points), torch.cat(weights)
 
 
 def _level(gaussians: Gaussians) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
@@ -95,7 +120,10 @@ def _lowest_peak(heights: Float[Tensor, " m"], weights: Float[Tensor, " m"]) -> 
     smooth = torch.nn.functional.conv1d(level[None, None], torch.tensor([[[0.5, 1.0, 0.5]]]).double(), padding=1)[0, 0]
     padded = torch.nn.functional.pad(smooth, (1, 1))
     peaks = (smooth >= padded[:-2]) & (smooth >= padded[2:]) & (smooth >= SHARE * smooth.max())
-    return first + (int(peaks.nonzero()[0, 0]) + 0.5) * BIN
+    found = peaks.nonzero()[:, 0]
+    lowest = int(found[0])
+    twin = [int(k) for k in found if (k - lowest) * BIN < SLAB and smooth[k] > 0.7 * smooth[lowest]]
+    return first + (twin[-1] + 0.5) * BIN
 
 
 def _fit_plane(means: Float[Tensor, "m 3"], weights: Float[Tensor, " m"], height: float) -> Floor:

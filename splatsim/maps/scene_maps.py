@@ -8,10 +8,11 @@ from splatsim.cameras import Cameras
 from splatsim.errors import MapError
 from splatsim.gaussians import Gaussians
 from splatsim.grids import NavMap, OccupancyGrid, VoxelFrame
-from splatsim.maps.carving import WIDTH, Carving, Views, at_width, carve
+from splatsim.maps.carving import Carving, carve
 from splatsim.maps.driving import Robot, check_not_empty, drive_map
 from splatsim.maps.floor import Floor, fit_floor
 from splatsim.maps.solid import frame_of, labelled, solid_by_cameras, solid_by_superposition
+from splatsim.maps.views import WIDTH, Views, at_width
 from splatsim.rendering import Backend
 from splatsim.scene import Scene
 from splatsim.semantics import Semantics
@@ -84,7 +85,7 @@ def map_gaussians(
     """
     options = options or MapOptions()
     gaussians = gaussians.detach()
-    floor = fit_floor(gaussians, cameras)
+    floor = fit_floor(gaussians, cameras, antialiased=antialiased)
     frame = options.frame or frame_of(gaussians, floor.height, options.voxel_size, options.tallest)
     carving = None
     if cameras is not None:

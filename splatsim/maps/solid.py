@@ -18,8 +18,9 @@ LEAST_VIEWS = 2
 """Cameras that must see a surface near a voxel for it to be solid, or look through it for it to be free."""
 SHARE = 0.65
 """Of the cameras that say anything about a voxel, those that must see a surface there."""
-THRESHOLD = 0.5
-"""Superposed opacity from which a voxel is solid where there are no cameras."""
+THRESHOLD = 0.2
+"""Superposed opacity from which a voxel is solid where there are no cameras: what a flat, opaque Gaussian that passes
+through the face of a voxel has at its centre, e^(-3/2), a little rounded."""
 MAX_VOXELS = 300_000_000
 
 
@@ -31,7 +32,7 @@ def solid_by_cameras(carving: Carving) -> Bool[Tensor, "x y z"]:
 
 
 def solid_by_superposition(gaussians: Gaussians, frame: VoxelFrame) -> Bool[Tensor, "x y z"]:
-    """Voxels that superposed Gaussians fill at least half (GaussianFormer-2), each seen through a box of a voxel."""
+    """Voxels that superposed Gaussians touch (GaussianFormer-2), each seen through a box of a voxel."""
     plain = gaussians.detach().replace(features=torch.ones(len(gaussians), 1))
     return voxelize(widened(plain, frame.voxel_size), frame).occupied >= THRESHOLD
 

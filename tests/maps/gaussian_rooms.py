@@ -8,7 +8,7 @@ from splatsim import Cameras, Gaussians
 from splatsim.semantics import Semantics
 from splatsim.spherical_harmonics import C0
 
-STEP = 0.04
+STEP = 0.08
 """Metres between Gaussians on a surface."""
 CLASSES = ("free", "floor", "wall", "table", "ceiling")
 SIZE, HEIGHT = (4.0, 3.0), 2.5
@@ -29,7 +29,7 @@ def rectangle(low: tuple[float, float, float], high: tuple[float, float, float],
     grid = torch.cartesian_prod(*sides)
     means = torch.empty(len(grid), 3)
     means[:, others], means[:, axis] = grid, low[axis]
-    scales = torch.full((len(grid), 3), STEP * 0.6)
+    scales = torch.full((len(grid), 3), STEP * 0.5)
     scales[:, axis] = 0.002
     quats = torch.tensor([[1.0, 0, 0, 0]]).expand(len(grid), 4).clone()
     sh = ((torch.tensor(color) - 0.5) / C0).expand(len(grid), 1, 3).clone()
@@ -67,7 +67,7 @@ def walk(height: float = 0.0) -> Cameras:
             eyes.append((x, y, 1.4 + height))
             a = math.tau * turn / 8
             targets.append((x + math.cos(a), y + math.sin(a), 0.75 + height))
-    return Cameras.look_at(eyes, targets, fov_deg=95, width=128, height=112)
+    return Cameras.look_at(eyes, targets, fov_deg=95, width=96, height=84)
 
 
 def is_free(points: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from splatsim.grids import UNKNOWN, EgoFrame, GridFrame
 from splatsim.maps import FogOfWar, People, bird_view
-from tests.maps.gaussian_rooms import TABLE, room
+from tests.maps.gaussian_rooms import CLASSES, TABLE, room
 from tests.maps.rooms import drawn
 
 FRAME = GridFrame((-0.1, 3.1), 0.05, (64, 84))
@@ -35,7 +35,7 @@ def test_heights_colours_and_classes_lie_where_the_room_has_them(bev) -> None:
 
 
 def test_the_table_lies_on_its_cells_to_half_a_cell(bev) -> None:
-    tall = (bev.heights > 0.6) & (bev.heights < 0.8) & bev.observed
+    tall = (bev.heights > 0.6) & (bev.heights < 0.8) & (bev.labels == CLASSES.index("table"))
     centers = FRAME.all_centers()[tall]
     (x0, x1), (y0, y1), _ = TABLE
     assert centers.mean(0).tolist() == pytest.approx([(x0 + x1) / 2, (y0 + y1) / 2], abs=0.0125)
@@ -46,7 +46,8 @@ def test_a_body_that_looks_west_sees_the_west_above() -> None:
     gaussians, semantics = room()
     frame = EgoFrame((1.5, 0.7, math.pi), 0.05, (40, 40), 1.0)
     bev = bird_view(gaussians, frame, semantics=semantics)
-    rows, columns = ((bev.heights > 0.6) & (bev.heights < 0.8) & bev.observed).nonzero().double().mean(0).tolist()
+    top = (bev.heights > 0.6) & (bev.heights < 0.8) & (bev.labels == CLASSES.index("table"))
+    rows, columns = top.nonzero().double().mean(0).tolist()
     # The table's middle is 0.7 m ahead and straight before the body.
     assert (rows + 0.5) * 0.05 == pytest.approx(1.0 - 0.7, abs=0.03)
     assert (columns + 0.5) * 0.05 == pytest.approx(1.0, abs=0.03)
@@ -67,7 +68,7 @@ def test_people_have_their_cells_and_velocities() -> None:
         torch.tensor([[3.0, 1.0], [1.0, 2.0]]), torch.tensor([[0.5, 0.0], [0.0, -1.0]]), torch.tensor([0.3, 0.3])
     )
     bev = bird_view(gaussians, FRAME, people=people)
-    assert float(bev.people.sum()) * 0.05**2 == pytest.approx(2 * math.pi * 0.325**2, rel=0.05)
+    assert float(bev.people.sum()) * 0.05**2 == pytest.approx(2 * math.pi * 0.325**2, rel=0.08)
     assert bev.velocities[cell(FRAME, 3.0, 1.0)].tolist() == pytest.approx([0.5, 0])
     assert bev.velocities[cell(FRAME, 1.0, 2.0)].tolist() == pytest.approx([0, -1])
     frame = EgoFrame((2.5, 1.0, math.pi / 2), 0.05, (64, 64), 1.6)
@@ -86,7 +87,7 @@ def test_fog_lifts_where_the_robot_looked() -> None:
     )
     fog = FogOfWar(nav_map)
     fog.look((1.5, -1.5, 0.0), fov=math.pi / 2, reach=20.0)
-    assert bool(fog.seen[1, 4]) and bool(fog.seen[1, 5])  # up to the wall, and the wall
+    assert fog.seen[1, 4:6].tolist() == [True, True]  # up to the wall, and the wall
     assert not bool(fog.seen[0:3, 6:].any())  # not behind it
     assert not bool(fog.seen[:, 0].any())  # nor behind the robot
     assert fog.visited.nonzero().tolist() == [[1, 1]]

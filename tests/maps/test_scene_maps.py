@@ -7,7 +7,7 @@ import torch
 
 from splatsim.errors import MapError
 from splatsim.grids import FREE, VoxelFrame
-from splatsim.maps import MapOptions, Robot, distance_field, fit_floor, map_gaussians
+from splatsim.maps import MapOptions, Robot, distance_field, fit_floor, map_gaussians, map_scene
 from splatsim.scene import Scene
 from splatsim.transforms import apply
 from tests.maps.gaussian_rooms import SIZE, is_free, room, walk
@@ -91,8 +91,6 @@ def test_the_same_scene_gives_the_same_map(seen) -> None:
 def test_an_empty_map_says_why() -> None:
     gaussians, _ = room()
     with pytest.raises(MapError, match="no Gaussians"):
-        from splatsim.maps import map_scene
-
         map_scene(Scene("nothing"))
     walls = gaussians.select((gaussians.means[:, 2] > 0.1) & (gaussians.means[:, 2] < 0.6))
     with pytest.raises(MapError, match="level surface"):
