@@ -67,7 +67,7 @@ def people_occupancy(
     now: Pose,
     dt: float,
 ) -> PeopleOccupancy:
-    """People in poses [n] on a frame of voxels, with the velocities that brought them there from poses `dt` seconds ago.
+    """People in poses [n] on a frame of voxels, with the velocities that brought them there in `dt` seconds.
 
     Raises:
         ValueError: the counts differ, or `dt` is not positive.
