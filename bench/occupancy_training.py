@@ -18,6 +18,7 @@ Weights and rates were chosen on pit 14 (`--held 14`) without a look at the test
 
 import argparse
 import json
+import os
 import platform
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -222,6 +223,14 @@ def run(job: tuple[str, int, Path, Path, int, str]) -> Path:
     return path
 
 
+def machine_name() -> str:
+    """Processor, cores and torch."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the reference model with and without gs_refinement_loss.")
     parser.add_argument("frames", type=Path, help="folder made by scenes/quarry/frames.py")
@@ -248,7 +257,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.workers, mp_context=get_context("fork")) as pool:
         done = [future.result() for future in as_completed([pool.submit(run, job) for job in jobs])]
     runs = [json.loads(path.read_text()) for path in sorted(done)]
-    result = {"machine": f"{platform.machine()}, {torch.__version__}", "runs": runs}
+    result = {"machine": machine_name(), "runs": runs}
     if options.keep:
         RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
