@@ -115,7 +115,7 @@ def test_pictures_alone_teach_what_fills_the_voxels() -> None:
     paint = torch.tensor([[0.6, 0.7, 0.9], [0.4, 0.35, 0.3], [0.8, 0.3, 0.2]])
     pictures = paint[targets.labels].movedim(-1, 1)[None]
     optimiser = torch.optim.Adam(net.parameters(), lr=2e-2)
-    for _ in range(100):
+    for _ in range(80):
         optimiser.zero_grad()
         options = LossOptions(renderer="rays")
         loss = gs_refinement_loss(
