@@ -194,7 +194,11 @@ def speed() -> None:
 
 def training() -> None:
     """What bench/occupancy_training.py has measured last."""
-    result = json.loads((Path(__file__).parent / "results" / "occupancy_training.json").read_text(encoding="utf-8"))
+    path = Path(__file__).parent / "results" / "occupancy_training.json"
+    if not path.is_file():
+        print(f"There is no {path.name} yet: run `python bench/occupancy_training.py FRAMES --keep` first.")
+        return
+    result = json.loads(path.read_text(encoding="utf-8"))
     print(f"{result['machine']}\n\n{table(result)}")
 
 

@@ -83,14 +83,14 @@ def _visible(true: OccupancyGrid, rays: Rays) -> Tensor:
 
 COLUMNS = {
     "image_miou": "image mIoU",
-    "image_tail": "its long tail",
+    "image_tail": "image mIoU, long tail",
     "depth_l1": "depth L1, m",
     "voxel_miou": "voxel mIoU",
-    "voxel_tail": "its long tail",
+    "voxel_tail": "voxel mIoU, long tail",
     "ray_iou": "RayIoU",
     "geometry_iou": "IoU",
     "world_image_miou": "image mIoU, world",
-    "world_depth_l1": "depth L1, world",
+    "world_depth_l1": "depth L1, world, m",
     "voxel_miou_everywhere": "voxel mIoU, unseen too",
     "lidar_image_miou": "image mIoU, LiDAR branch",
 }
@@ -110,20 +110,22 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def table(result: dict) -> str:  # type: ignore[type-arg]
-    """Each arm, and its difference to the first, paired by seed."""
+    """Mean and 95 % interval of each arm, and of its difference to `scan`, paired by seed."""
     arms: dict[str, dict[int, dict[str, float]]] = {}
     for one in result["runs"]:
         arms.setdefault(one["arm"], {})[one["seed"]] = one["scores"]
-    first = next(iter(arms.values())) if "scan" not in arms else arms["scan"]
-    lines = ["| arm | runs | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---:|" * (len(COLUMNS) + 1)]
+    heads, columns = [""], [list(COLUMNS.values())]
     for name, runs in arms.items():
-        cells = [_cell(column, [runs[s][column] for s in runs]) for column in COLUMNS]
-        lines.append(f"| {name} | {len(runs)} | " + " | ".join(cells) + " |")
+        heads.append(f"{name} ({len(runs)})")
+        columns.append([_cell(c, [runs[s][c] for s in runs]) for c in COLUMNS])
+    base = arms.get("scan", {})
     for name, runs in arms.items():
-        both = sorted(set(runs) & set(first))
-        if runs is not first and both:
-            cells = [_cell(c, [runs[s][c] - first[s][c] for s in both], sign=True) for c in COLUMNS]
-            lines.append(f"| {name} − scan | {len(both)} | " + " | ".join(cells) + " |")
+        both = sorted(set(runs) & set(base))
+        if name != "scan" and both:
+            heads.append(f"{name} − scan")
+            columns.append([_cell(c, [runs[s][c] - base[s][c] for s in both], sign=True) for c in COLUMNS])
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in zip(*columns, strict=True)]
     return "\n".join(lines)
 
 

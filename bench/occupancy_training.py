@@ -18,6 +18,7 @@ Weights and rates were chosen on pit 14 (`--held 14`) without a look at the test
 
 import argparse
 import json
+import os
 import platform
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -205,12 +206,22 @@ def frames_of(frames: Path, out: Path, held: str) -> Frames:
     return rig, lessons, [(s, truth(pits[s.seed], s)) for s in tests]
 
 
-def run(job: tuple[str, int, Path, Path, int, str]) -> Path:
+Job = tuple[str, int, Path, Path, int, str]
+"""Arm, seed, folder of the frames, folder of the runs, steps, and the pit to judge on where it is not the test."""
+
+
+def path_of(job: Job) -> Path:
+    """Where the scores of a run stand."""
+    name, seed, _, out, _, held = job
+    return out / f"{name}-{seed}{held and '-held' + held}.json"
+
+
+def run(job: Job) -> None:
     """Train and judge one arm with one seed; the scores go to a file of their own."""
     name, seed, frames, out, steps, held = job
-    path = out / f"{name}-{seed}{held and '-held' + held}.json"
+    path = path_of(job)
     if path.exists():
-        return path
+        return
     rig, lessons, tests = frames_of(frames, out, held)
     started = process_time()
     network = train(ARMS[name], seed, lessons, rig, steps, f"{name} {seed}")
@@ -219,7 +230,14 @@ def run(job: tuple[str, int, Path, Path, int, str]) -> Path:
     part = path.with_suffix(".partial")
     part.write_text(json.dumps({"arm": name, "seed": seed, "steps": steps, "cpu_seconds": seconds, "scores": scores}))
     part.rename(path)
-    return path
+
+
+def machine_name() -> str:
+    """Processor, cores and torch."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
 
 
 def main() -> None:
@@ -244,11 +262,16 @@ def main() -> None:
         for seed in options.seeds.split(",")
     ]
     torch.set_num_threads(1)
-    frames_of(options.frames, options.out, options.held)  # before the fork: all runs share it
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("fork")) as pool:
-        done = [future.result() for future in as_completed([pool.submit(run, job) for job in jobs])]
-    runs = [json.loads(path.read_text()) for path in sorted(done)]
-    result = {"machine": f"{platform.machine()}, {torch.__version__}", "runs": runs}
+    if not all(path_of(job).exists() for job in jobs):
+        frames_of(options.frames, options.out, options.held)  # before the fork: all runs share it
+        with ProcessPoolExecutor(options.workers, mp_context=get_context("fork")) as pool:
+            for future in as_completed([pool.submit(run, job) for job in jobs]):
+                future.result()
+    runs = [json.loads(path_of(job).read_text()) for job in jobs]
+    for job, one in zip(jobs, runs, strict=True):
+        if one["steps"] != options.steps:
+            raise SystemExit(f"{path_of(job)} is of {one['steps']} steps; expected {options.steps}, or another --out.")
+    result = {"machine": machine_name(), "runs": runs}
     if options.keep:
         RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))

@@ -111,9 +111,11 @@ def test_pictures_alone_teach_what_fills_the_voxels() -> None:
     targets = targets_of_grid(truth, cameras, renderer="exact")
     points = torch.zeros(1, POINT_FEATURES, *FRAME.shape)
     points[0, 3] = (truth.labels > 0).float()
-    pictures = torch.full((1, 2, 3, 20, 32), 0.5)
-    optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
-    for _ in range(60):
+    assert targets.labels is not None
+    paint = torch.tensor([[0.6, 0.7, 0.9], [0.4, 0.35, 0.3], [0.8, 0.3, 0.2]])
+    pictures = paint[targets.labels].movedim(-1, 1)[None]
+    optimiser = torch.optim.Adam(net.parameters(), lr=2e-2)
+    for _ in range(80):
         optimiser.zero_grad()
         options = LossOptions(renderer="rays")
         loss = gs_refinement_loss(
@@ -124,7 +126,7 @@ def test_pictures_alone_teach_what_fills_the_voxels() -> None:
     with torch.no_grad():
         found = LogitGrid(FRAME, net(pictures, points).logits[0], 0).to_grid(NAMES)
     agree = trace_maps(found, cameras).labels == trace_maps(truth, cameras).labels
-    assert float(agree.float().mean()) > 0.9
+    assert float(agree.float().mean()) > 0.95
 
 
 def test_what_it_cannot_be_made_of() -> None:
