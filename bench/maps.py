@@ -86,8 +86,8 @@ def main(which: str) -> None:
     true, frame, poses, K, fps = truth()
     if which == "surface":
         scene = Scene.load(APARTMENT)
-        gaussians, cameras = scene.gaussians, scene.cameras.to(torch.float32)[::8]
-        poses = poses[::8]
+        gaussians, cameras = scene.gaussians, scene.cameras.to(torch.float32)[::4]
+        poses = poses[::4]
     else:
         scene = Scene.load(Path(which))
         similarity, figures = judge_video_poses(Path(which), poses, fps)

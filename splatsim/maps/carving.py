@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
+from splatsim import native
 from splatsim.grids import VoxelFrame
 from splatsim.maps.floor import Floor
 from splatsim.maps.views import Views
@@ -17,6 +18,8 @@ SKIN = 0.075
 """Metres before and behind a surface over which its distance is averaged."""
 STEP = 0.025
 """Metres between the places on a ray, near its end, whose voxels learn of the surface."""
+DEEP = 0.5
+"""Metres below the floor from which on a ray is not taken to see it."""
 SHALLOW = 0.1
 """Cosine of the angle to the normal below which a ray says nothing about where a surface is."""
 NEAREST = 0.7
@@ -49,10 +52,11 @@ def carve(views: Views, frame: VoxelFrame, floor: Floor | None = None) -> Carvin
         floor: Rays end on it at the latest, for nothing can be seen below a floor.
     """
     total = _Sums(frame)
-    for rays, normals in tqdm(views, desc="carving", unit="view", disable=None, leave=False):
-        if floor is not None:
-            rays, normals = _above(rays, normals, floor)
-        total.add(rays, normals)
+    with native.torch_on_one_thread():
+        for rays, normals in tqdm(views, desc="carving", unit="view", disable=None, leave=False):
+            if floor is not None:
+                rays, normals = _above(rays, normals, floor)
+            total.add(rays, normals)
     return total.result()
 
 
@@ -117,7 +121,10 @@ class _Sums:
 
 
 def _above(rays: Rays, normals: Float[Tensor, "p 3"], floor: Floor) -> tuple[Rays, Float[Tensor, "p 3"]]:
-    """The same rays, shortened where they go below the floor; there the floor is what they see."""
+    """The same rays, shortened where they end a little below the floor: it is the floor that they see.
+
+    What lies far below it is seen past the floor, through a window, or wrongly; such rays say nothing.
+    """
     assert rays.reach is not None
     up = torch.tensor([-floor.slope_x, -floor.slope_y, 1.0], dtype=torch.float64)
     height = rays.origins @ up - floor.height
@@ -125,4 +132,5 @@ def _above(rays: Rays, normals: Float[Tensor, "p 3"], floor: Floor) -> tuple[Ray
     meets = torch.where((fall > 1e-9) & (height > 0), height / fall.clamp_min(1e-9), torch.inf)
     lower = meets < rays.reach
     normals = torch.where(lower[:, None], up / up.norm(), normals)
-    return rays.until(torch.minimum(rays.reach, meets)), normals
+    kept = rays.at(rays.reach) @ up - floor.height > -DEEP
+    return rays.until(torch.minimum(rays.reach, meets)).select(kept), normals[kept]

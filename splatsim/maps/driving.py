@@ -1,10 +1,11 @@
 """NavMap: where a robot may drive, from a 3D grid, its floor, and what the cameras saw."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from splatsim.errors import MapError
@@ -15,6 +16,12 @@ from splatsim.maps.solid import LEAST_VIEWS
 
 FLOOR_BAND = 0.1
 """Metres above and below the floor in which what is seen is the floor."""
+CARRIED = (0.5, 2.2)
+"""Metres above the floor between which a camera is carried by somebody who stands on it."""
+STRIDE = 0.6
+"""Metres between two pictures of which the way between them was walked straight."""
+BODY = 0.25
+"""Metres around the camera that whoever carries it fills."""
 SEEN_THROUGH = 0.8
 """Share of the height band that must be looked through where the floor itself is not seen."""
 
@@ -56,14 +63,16 @@ def drive_map(
     robot: Robot,
     carving: Carving | None = None,
     *,
+    walked: Float[Tensor, "c 3"] | None = None,
     speck: float = 0.02,
 ) -> NavMap:
     """The map of what stands between the robot's clearance and its height above the floor.
 
     A cell is free where nothing solid stands in that band and the floor is seen there or beside, or nearly all of the
-    band is looked through. Without cameras, where Gaussians of the floor lie.
+    band is looked through, and where somebody carried the camera. Without cameras, where Gaussians of the floor lie.
 
     Args:
+        walked: Where the camera was, metres, in order: whoever carried it at the height of a body stood on free floor.
         speck: Square metres; groups of occupied cells that are smaller, in the midst of free ones, are noise.
     """
     heights = _heights(frame, floor)
@@ -75,7 +84,8 @@ def drive_map(
     else:
         passed = ((carving.through >= LEAST_VIEWS) & band).sum(2) >= SEEN_THROUGH * band.sum(2)
         known = _dilated(((carving.ended > 0) & ground).any(2)) | passed
-    free = _without_specks(known & ~occupied, speck / frame.voxel_size**2)
+    trodden = torch.zeros_like(known) if walked is None else _trodden(frame, floor, walked)
+    free = _without_specks((known & ~occupied) | trodden, speck / frame.voxel_size**2)
     cells = torch.where(free, FREE, torch.where(occupied, OCCUPIED, UNKNOWN)).to(torch.uint8)
     picture: UInt8[Tensor, "rows cols"] = cells.T.flip(0).contiguous()
     return NavMap(grid_frame_of(frame), picture, (robot.clearance, robot.height))
@@ -104,6 +114,27 @@ def check_not_empty(nav_map: NavMap, robot: Robot, floor: Floor) -> None:
             f"the map is empty for a robot of radius {robot.radius:g} m: {counts[0]:.2f} m² are free, but it fits "
             f"nowhere ({what}); expected a smaller radius, or a larger scale of the scene."
         )
+
+
+def _trodden(frame: VoxelFrame, floor: Floor, walked: Float[Tensor, "c 3"]) -> Bool[Tensor, "x y"]:
+    """Columns within the reach of a body of a way between places that follow each other closely."""
+    places = walked.double()
+    above = places[:, 2] - floor.heights(places[:, :2])
+    carried = (above > CARRIED[0]) & (above < CARRIED[1])
+    joined = carried[1:] & carried[:-1] & ((places[1:] - places[:-1])[:, :2].norm(dim=-1) < STRIDE)
+    parts = torch.linspace(0, 1, 1 + round(STRIDE / 0.05), dtype=torch.float64)[:, None, None]
+    between = (places[:-1, :2] + parts * (places[1:, :2] - places[:-1, :2]))[:, joined].reshape(-1, 2)
+    spots = torch.unique(((torch.cat([places[carried, :2], between])) / 0.02).round(), dim=0) * 0.02
+    found = torch.zeros(frame.shape[:2], dtype=torch.bool)
+    reach = math.ceil(BODY / frame.voxel_size)
+    offsets = torch.cartesian_prod(*[torch.arange(-reach, reach + 1)] * 2)
+    origin = torch.tensor(frame.origin[:2], dtype=torch.float64)
+    cells = ((spots - origin) / frame.voxel_size).floor().long()[:, None] + offsets
+    away = (origin + (cells.double() + 0.5) * frame.voxel_size - spots[:, None]).norm(dim=-1)
+    inside = ((cells >= 0) & (cells < torch.tensor(frame.shape[:2]))).all(-1) & (away <= BODY)
+    x, y = cells[inside].unbind(-1)
+    found[x, y] = True
+    return found
 
 
 def _heights(frame: VoxelFrame, floor: Floor) -> Tensor:

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from splatsim import native
 from splatsim.cameras import Cameras
 from splatsim.errors import MapError
 from splatsim.gaussians import Gaussians
@@ -27,6 +28,8 @@ LEAST_AREA = 0.25
 """Square metres of level Gaussians without which there is no floor."""
 STEEPEST_DEG = 10.0
 """A plane that is steeper is no floor."""
+TILT_GAIN = 1.2
+"""How much more area must lie on a tilted plane than on a level one for the floor to be tilted."""
 BANDS = (0.12, 0.08, 0.06, 0.05, 0.04, 0.04)
 """Metres around the plane in which Gaussians count, round by round."""
 
@@ -69,7 +72,8 @@ def fit_floor(gaussians: Gaussians, cameras: Cameras | None = None, *, antialias
     Raises:
         MapError: no level surface of at least a quarter of a square metre is found.
     """
-    points, weights = _level(gaussians) if cameras is None else _seen(gaussians, cameras, antialiased)
+    with native.torch_on_one_thread():
+        points, weights = _level(gaussians) if cameras is None else _seen(gaussians, cameras, antialiased)
     total = float(weights.sum())
     if total < LEAST_AREA:
         where = "" if cameras is None else "below the cameras and in their view "
@@ -127,10 +131,24 @@ def _lowest_peak(heights: Float[Tensor, " m"], weights: Float[Tensor, " m"]) -> 
 
 
 def _fit_plane(means: Float[Tensor, "m 3"], weights: Float[Tensor, " m"], height: float) -> Floor:
+    """The level plane near a height, or a tilted one where clearly more lies on it: floors are level, noise is not."""
+    level, tilted = (_reweighted(means, weights, height, tilts) for tilts in (False, True))
+    near = [_near(means, plane) for plane in (level, tilted)]
+    areas = [float(weights[mask].sum()) for mask in near]
+    plane, mask, area = (tilted, near[1], areas[1]) if areas[1] > TILT_GAIN * areas[0] else (level, near[0], areas[0])
+    apart = _apart(means, plane)[mask]
+    spread = float((weights[mask] * apart.square()).sum() / max(area, 1e-12)) ** 0.5
+    return Floor(float(plane[2]), float(plane[0]), float(plane[1]), area, spread)
+
+
+def _reweighted(
+    means: Float[Tensor, "m 3"], weights: Float[Tensor, " m"], height: float, tilts: bool
+) -> Float[Tensor, "3"]:
+    """Slopes and height by least squares in shrinking bands."""
     plane = torch.tensor([0.0, 0.0, height], dtype=torch.float64)
-    design = torch.cat([means[:, :2], torch.ones(len(means), 1, dtype=torch.float64)], dim=-1)
+    design = torch.cat([means[:, :2] * float(tilts), torch.ones(len(means), 1, dtype=torch.float64)], dim=-1)
     for band in BANDS:
-        apart = means[:, 2] - design @ plane
+        apart = _apart(means, plane)
         w = weights * (1 - (apart / band).square()).clamp_min(0).square()
         # A ridge of a square centimetre keeps the slope of a strip, which nothing fixes, at zero.
         normal = design.T @ (design * w[:, None]) + 1e-4 * torch.diag(torch.tensor([1.0, 1.0, 0.0])).double()
@@ -138,8 +156,12 @@ def _fit_plane(means: Float[Tensor, "m 3"], weights: Float[Tensor, " m"], height
         if float(candidate[:2].norm()) > math.tan(math.radians(STEEPEST_DEG)):
             break
         plane = candidate
-    apart = means[:, 2] - design @ plane
-    near = apart.abs() < BANDS[-1]
-    area = float(weights[near].sum())
-    spread = float((weights[near] * apart[near].square()).sum() / max(area, 1e-12)) ** 0.5
-    return Floor(float(plane[2]), float(plane[0]), float(plane[1]), area, spread)
+    return plane
+
+
+def _apart(means: Float[Tensor, "m 3"], plane: Float[Tensor, "3"]) -> Float[Tensor, " m"]:
+    return means[:, 2] - means[:, :2] @ plane[:2] - plane[2]
+
+
+def _near(means: Float[Tensor, "m 3"], plane: Float[Tensor, "3"]) -> Bool[Tensor, " m"]:
+    return _apart(means, plane).abs() < BANDS[-1]

@@ -35,6 +35,8 @@ class MapOptions:
     """Of the depth pictures that carve free space, pixels."""
     speck: float = 0.02
     """Square metres; smaller groups of occupied cells, in the midst of free ones, are noise."""
+    walked: bool = True
+    """The cameras were carried through the scene by somebody on its floor, in their order: where they were is free."""
     frame: VoxelFrame | None = None
     """Where the voxels stand; by default over what is opaque."""
     backend: Backend = "auto"
@@ -97,6 +99,7 @@ def map_gaussians(
     else:
         solid = solid_by_superposition(gaussians, frame)
         observed = torch.ones_like(solid)
-    nav_map = drive_map(frame, solid, floor, options.robot, carving, speck=options.speck)
+    walked = cameras.positions if cameras is not None and options.walked else None
+    nav_map = drive_map(frame, solid, floor, options.robot, carving, walked=walked, speck=options.speck)
     check_not_empty(nav_map, options.robot, floor)
     return SceneMaps(floor, labelled(gaussians, semantics, solid, observed, frame), nav_map, carving)

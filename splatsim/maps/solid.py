@@ -18,6 +18,8 @@ LEAST_VIEWS = 2
 """Cameras that must see a surface near a voxel for it to be solid, or look through it for it to be free."""
 SHARE = 0.65
 """Of the cameras that say anything about a voxel, those that must see a surface there."""
+TOUCHES = 0.4
+"""Voxels from its centre within which a surface fills a voxel: half a voxel is its face, less what noise adds."""
 THRESHOLD = 0.2
 """Superposed opacity from which a voxel is solid where there are no cameras: what a flat, opaque Gaussian that passes
 through the face of a voxel has at its centre, e^(-3/2), a little rounded."""
@@ -25,10 +27,10 @@ MAX_VOXELS = 300_000_000
 
 
 def solid_by_cameras(carving: Carving) -> Bool[Tensor, "x y z"]:
-    """Voxels at or behind surfaces, where most of the cameras that look there see one."""
+    """Voxels that surfaces touch or that lie behind them, where most of the cameras that look there see one."""
     seen = carving.near >= LEAST_VIEWS
     agreed = carving.near > SHARE * (carving.near + carving.through)
-    return seen & agreed & (carving.distances <= 0)
+    return seen & agreed & (carving.distances <= TOUCHES * carving.frame.voxel_size)
 
 
 def solid_by_superposition(gaussians: Gaussians, frame: VoxelFrame) -> Bool[Tensor, "x y z"]:

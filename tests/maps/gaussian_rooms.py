@@ -63,9 +63,9 @@ def walk(height: float = 0.0) -> Cameras:
     """Cameras at 1.4 m that look around from places in both rooms."""
     eyes, targets = [], []
     for x, y in ((0.6, 2.2), (1.5, 0.7), (2.6, 2.2), (3.3, 0.8), (2.05, 1.7), (0.3, 0.3), (1.5, 2.6), (3.6, 2.6)):
-        for turn in range(8):
+        for turn in range(5):
             eyes.append((x, y, 1.4 + height))
-            a = math.tau * turn / 8
+            a = math.tau * turn / 5
             targets.append((x + math.cos(a), y + math.sin(a), 0.75 + height))
     return Cameras.look_at(eyes, targets, fov_deg=95, width=96, height=84)
 
