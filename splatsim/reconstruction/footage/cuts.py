@@ -84,11 +84,7 @@ def _differ(a: _Picture, b: _Picture) -> bool:
         return False
     if min(len(points_a), len(points_b)) < _SAME_PLACE:
         return True
-    matches = [
-        pair[0]
-        for pair in cv2.BFMatcher().knnMatch(features_a, features_b, k=2)
-        if len(pair) == 2 and pair[0].distance < 0.8 * pair[1].distance
-    ]
+    matches = _mutual_matches(features_a, features_b)
     if len(matches) < _SAME_PLACE:
         return True
     from_a = np.array([points_a[match.queryIdx].pt for match in matches], np.float32)
@@ -96,3 +92,15 @@ def _differ(a: _Picture, b: _Picture) -> bool:
     _, inliers = cv2.findFundamentalMat(from_a, to_b, cv2.FM_RANSAC, 1.5, 0.999)
     count = 0 if inliers is None else int(inliers.sum())
     return count < max(_SAME_PLACE, 0.4 * len(matches))
+
+
+def _mutual_matches(a: Float[np.ndarray, "m 128"], b: Float[np.ndarray, "n 128"]) -> list[cv2.DMatch]:
+    """Features of two pictures that are each other's choice: repeated texture is much alike in one direction only."""
+    there, back = _clear_matches(a, b), _clear_matches(b, a)
+    chosen = {match.queryIdx: match.trainIdx for match in back}
+    return [match for match in there if chosen.get(match.trainIdx) == match.queryIdx]
+
+
+def _clear_matches(a: Float[np.ndarray, "m 128"], b: Float[np.ndarray, "n 128"]) -> list[cv2.DMatch]:
+    pairs = cv2.BFMatcher().knnMatch(a, b, k=2)
+    return [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < 0.8 * pair[1].distance]

@@ -15,11 +15,12 @@ from splatsim.avatar.body import Body
 from splatsim.avatar.fitting import AvatarFitConfig, Dials, fit_avatar, load_capture
 from splatsim.avatar.fitting.completion import completed
 from splatsim.avatar.fitting.gate import Alignment
-from splatsim.avatar.fitting.masks import median_background, overlap, person_mask
+from splatsim.avatar.fitting.masks import EDGE, grown, median_background, overlap, person_mask
 from splatsim.avatar.fitting.optimisation import AvatarOptimisation, AvatarRecipe, start_gaussians
 from splatsim.avatar.fitting.poses_file import read_poses, write_poses
 from splatsim.avatar.fitting.posing import PoseRefinement, smoothed
 from splatsim.avatar.fitting.preparation import find_person, prepare_shots
+from splatsim.avatar.fitting.shots import UNSURE
 from splatsim.avatar.fitting.template import Surface, Template
 from splatsim.avatar.fitting.views import Views
 from splatsim.avatar.skeleton import world_from_rest
@@ -122,7 +123,9 @@ def test_background_and_mask_of_a_square() -> None:
     mask = person_mask(frames[5], background, bodies[5], reach=3)
     truth = np.zeros((40, 60), bool)
     truth[10:30, 25:35] = True
-    assert overlap(mask == 255, truth) > 0.9
+    sure = mask != UNSURE
+    assert overlap((mask == 255) & sure, truth & sure) > 0.95
+    assert not (~sure & ~(grown(truth, EDGE + 1) & grown(~truth, EDGE + 1))).any()  # only along the outline
 
 
 def test_the_gate_says_why_and_what_next() -> None:
