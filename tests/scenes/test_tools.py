@@ -45,7 +45,7 @@ def test_colmap_rebuilds_the_start_of_the_committed_walk() -> None:
     video = generators.SCENES / "apartment" / "apartment.mp4"
     if not video.is_file():
         pytest.skip("scenes/apartment/apartment.mp4 is not here; make it with scenes/apartment/make.py")
-    found = register.register(video, every=9, last=120, threads=1)
+    found = register.register(video, every=6, last=120, threads=1)
     assert found.models == 1
     assert found.share >= 0.98
     assert found.median_reprojection_px <= 0.8
