@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from splatsim.nav.unicycle import Drive, take_step, within_limits
 from splatsim.scene import Scene
 from tests.maps.gaussian_rooms import room, walk
 from tests.maps.rooms import drawn
+from tests.sentences import check_sentences
 
 SENTENCES = Path(__file__).with_name("errors.txt")
 
@@ -72,16 +72,4 @@ def cases(folder: Path) -> dict[str, Callable[[], object]]:
 
 @pytest.mark.usefixtures("unchecked")
 def test_sentences(tmp_path: Path) -> None:
-    lines = []
-    for name, run in cases(tmp_path).items():
-        try:
-            run()
-        except Exception as error:  # noqa: BLE001 - the type is part of what is compared
-            text = str(error).replace(str(tmp_path), "…").replace(os.sep, "/")
-            lines.append(f"[{name}]\n{type(error).__name__}: {text}\n")
-        else:
-            lines.append(f"[{name}]\nno error\n")
-    found = "\n".join(lines)
-    if os.environ.get("SPLATSIM_WRITE_ERRORS"):
-        SENTENCES.write_text(found, encoding="utf-8")
-    assert found == SENTENCES.read_text(encoding="utf-8")
+    check_sentences(SENTENCES, cases(tmp_path), tmp_path)

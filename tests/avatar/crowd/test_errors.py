@@ -1,6 +1,5 @@
 """What a user of motions and crowds reads when something is wrong, kept as prose in errors.txt."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from splatsim.avatar.walking import walk_along
 from splatsim.cli.avatar_demo import avatar_demo
 from splatsim.grids import FREE, OCCUPIED, GridFrame, NavMap
 from tests.avatar.people import humanoid
+from tests.sentences import check_sentences
 
 SENTENCES = Path(__file__).with_name("errors.txt")
 
@@ -68,16 +68,4 @@ def cases(folder: Path) -> dict[str, Callable[[], object]]:
 
 @pytest.mark.usefixtures("unchecked")
 def test_sentences(tmp_path: Path) -> None:
-    lines = []
-    for name, case in cases(tmp_path).items():
-        try:
-            case()
-        except Exception as error:  # noqa: BLE001 - the type is part of what is compared
-            text = str(error).replace(str(tmp_path), "…").replace(os.sep, "/")
-            lines.append(f"[{name}]\n{type(error).__name__}: {text}\n")
-        else:
-            lines.append(f"[{name}]\nno error\n")
-    found = "\n".join(lines)
-    if os.environ.get("SPLATSIM_WRITE_ERRORS"):
-        SENTENCES.write_text(found, encoding="utf-8")
-    assert found == SENTENCES.read_text(encoding="utf-8")
+    check_sentences(SENTENCES, cases(tmp_path), tmp_path)

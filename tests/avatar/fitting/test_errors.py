@@ -1,7 +1,6 @@
 """What a user reads when a capture is not as it should be, kept as prose in errors.txt."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from splatsim.avatar.fitting.capture import read_mask
 from splatsim.avatar.fitting.poses_file import read_poses, write_poses
 from splatsim.avatar.skeleton import Pose
 from tests.avatar.fitting.captures import write_capture
+from tests.sentences import check_sentences
 
 SENTENCES = Path(__file__).with_name("errors.txt")
 CONFIG = AvatarFitConfig(steps=2, gaussians=400, side=48)
@@ -96,16 +96,4 @@ def _mirror(copy: Path) -> None:
 def test_sentences(tmp_path: Path) -> None:
     whole = tmp_path / "capture"
     write_capture(whole, t=2, cameras=2, size=48)
-    lines = []
-    for name, run in cases(whole, tmp_path).items():
-        try:
-            run()
-        except Exception as error:  # noqa: BLE001 - the type is part of what is compared
-            text = str(error).replace(str(tmp_path), "…").replace(os.sep, "/")
-            lines.append(f"[{name}]\n{type(error).__name__}: {text}\n")
-        else:
-            lines.append(f"[{name}]\nno error\n")
-    found = "\n".join(lines)
-    if os.environ.get("SPLATSIM_WRITE_ERRORS"):
-        SENTENCES.write_text(found, encoding="utf-8")
-    assert found == SENTENCES.read_text(encoding="utf-8")
+    check_sentences(SENTENCES, cases(whole, tmp_path), tmp_path)

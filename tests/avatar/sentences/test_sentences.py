@@ -1,6 +1,5 @@
 """What a user of bodies, rigs and motions reads when something is wrong, kept as prose in errors.txt."""
 
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.avatar.bodies import cloud, random_bones, random_skin
 from tests.avatar.models import write_model
 from tests.formats.test_bvh import written
 from tests.formats.test_smpl import model
+from tests.sentences import check_sentences
 
 SENTENCES = Path(__file__).with_name("errors.txt")
 
@@ -113,18 +113,6 @@ def cases(folder: Path) -> dict[str, Callable[[], object]]:
 
 @pytest.mark.usefixtures("unchecked")
 def test_sentences(tmp_path: Path) -> None:
-    lines = []
     folder = tmp_path / "in"
     folder.mkdir()
-    for name, run in cases(folder).items():
-        try:
-            run()
-        except Exception as error:  # noqa: BLE001 - the type is part of what is compared
-            text = str(error).replace(str(folder), "…").replace(os.sep, "/")
-            lines.append(f"[{name}]\n{type(error).__name__}: {text}\n")
-        else:
-            lines.append(f"[{name}]\nno error\n")
-    found = "\n".join(lines)
-    if os.environ.get("SPLATSIM_WRITE_ERRORS"):
-        SENTENCES.write_text(found, encoding="utf-8")
-    assert found == SENTENCES.read_text(encoding="utf-8")
+    check_sentences(SENTENCES, cases(folder), folder)
