@@ -1,21 +1,15 @@
-"""From a capture to what a fit needs: the person's poses and body, shots with masks, and how well they agree."""
+"""From a capture and its person to what a fit needs: shots with masks, and how well pictures and body agree."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from tqdm import tqdm
 
-from splatsim.avatar.body import Body
-from splatsim.avatar.captured import read_motion
-from splatsim.avatar.fitting.association import associate_person
 from splatsim.avatar.fitting.capture import PersonCapture, decoded, read_mask
 from splatsim.avatar.fitting.gate import Alignment, overlay
-from splatsim.avatar.fitting.ik import IkResult, solve_ik
-from splatsim.avatar.fitting.keypoints import Keypoints
 from splatsim.avatar.fitting.masks import (
     DIFFERENCE,
     Background,
@@ -26,166 +20,18 @@ from splatsim.avatar.fitting.masks import (
     person_mask,
 )
 from splatsim.avatar.fitting.optimisation import start_gaussians
-from splatsim.avatar.fitting.poses_file import is_poses, read_poses
+from splatsim.avatar.fitting.person import Person
 from splatsim.avatar.fitting.shots import Shot, cut
-from splatsim.avatar.fitting.template import Template
-from splatsim.avatar.fitting.triangulation import Triangulation, refine_cameras, resected, triangulate_person
 from splatsim.avatar.fitting.views import Views, project
-from splatsim.avatar.retargeting import retarget
-from splatsim.avatar.skeleton import Pose, world_from_joints, world_from_rest
+from splatsim.avatar.skeleton import world_from_joints, world_from_rest
 from splatsim.avatar.skinning import skin_gaussians
-from splatsim.errors import FormatError, ReconstructionError
+from splatsim.errors import FormatError
 from splatsim.gaussians import Gaussians
 from splatsim.rendering import render
 
 REACH = 0.03
 """How far clothes and hair may stand out from the body, in units of its height in the picture."""
 OVERLAYS = 6
-
-
-@dataclass(frozen=True)
-class Dials:
-    """What is known of the body; height and lengths of bones are measured."""
-
-    sex: float = 0.5
-    """From 0, female, to 1, male."""
-    age: float = 30.0
-    """Years."""
-    height: float | None = None
-    """Metres; measured from keypoints where there are some."""
-    weight: float = 0.5
-    """From 0, lean, to 1, heavy; 0.5 is average."""
-    muscle: float = 0.5
-    """From 0 to 1, likewise."""
-
-
-@dataclass(frozen=True, eq=False)
-class Person:
-    """Poses and body of the person, from keypoints or from poses that were given."""
-
-    views: Views
-    """At the calibration's size, cameras put right."""
-    keypoints: Keypoints | None
-    """Of this person alone."""
-    template: Template
-    pose: Pose
-    """One for each time."""
-    before: float
-    """Median error of plain triangulation, pixels; nan without keypoints."""
-    triangulated: float
-    """Median error of robust triangulation with the cameras put right, pixels."""
-    errors: Float[np.ndarray, "t c k"]
-    """Of the body's keypoints, pixels."""
-
-
-def find_person(capture: PersonCapture, fitted: list[int], dials: Dials, *, move_cameras: bool = True) -> Person:
-    """The person of a capture by its keypoints; cameras that are not in `fitted` have no say in where anything is.
-
-    Raises:
-        ReconstructionError: nobody is seen by two cameras at once.
-    """
-    if capture.keypoints is None:
-        raise ReconstructionError(
-            f"{capture.folder} has neither keypoints nor poses; expected NAME_keypoints.json for each camera, or "
-            "--poses."
-        )
-    views = capture.views.select(fitted)
-    everybody = capture.keypoints.select(fitted)
-    chosen = associate_person(views, everybody)
-    if not ((chosen >= 0).sum(1) >= min(2, len(fitted))).any():
-        raise ReconstructionError(
-            f"nobody in {capture.folder} is seen by two of the cameras {', '.join(views.names)} at once; "
-            "expected one person in step in all of them, and a calibration in metres."
-        )
-    person = everybody.person(chosen)
-    plain = triangulate_person(views, person, tolerance=float("inf"))
-    moved = refine_cameras(views, person) if move_cameras and len(fitted) > 1 and _stand_still(views) else views
-    found = triangulate_person(moved, person)
-    result, template = _shaped(moved, person, found, capture.fps, dials)
-    everything, all_keypoints, errors = _all_cameras(capture, fitted, moved, person, result)
-    return Person(everything, all_keypoints, template, result.pose, plain.median_error(), found.median_error(), errors)
-
-
-def given_person(capture: PersonCapture, poses: Path, dials: Dials) -> Person:
-    """The person of a capture by poses from elsewhere, on a body of the dials' shape.
-
-    The poses are those of another fit, or any motion that `read_motion` reads, in the world of the cameras.
-
-    Raises:
-        FormatError: the file is none of poses, or has fewer frames than the capture.
-    """
-    shape = Body.load().shape(dials.sex, dials.age, dials.height, weight=dials.weight, muscle=dials.muscle)
-    template = Template.of(shape)
-    t = capture.views.times
-    if poses.suffix == ".npz" and is_poses(poses):
-        pose, _ = read_poses(poses, template.skeleton)
-    else:
-        motion = retarget(read_motion(poses)[0], template.skeleton)
-        if motion.duration < (t - 1.5) / capture.fps:
-            raise FormatError(
-                f"{poses} lasts {motion.duration:.2f} s, the capture {t / capture.fps:.2f} s; expected as long."
-            )
-        pose = motion.at(torch.arange(t) / capture.fps)
-    if len(pose.root) < t:
-        raise FormatError(f"{poses} has {len(pose.root)} frames, the capture {t}; expected as many.")
-    nothing = np.full((t, len(capture.views.names), 1), np.nan)
-    return Person(capture.views, None, template, pose[:t], float("nan"), float("nan"), nothing)
-
-
-def _stand_still(views: Views) -> bool:
-    return bool(np.ptp(views.viewmats, axis=0).max() < 1e-9)
-
-
-def _shaped(
-    views: Views, person: Keypoints, found: Triangulation, fps: float, dials: Dials
-) -> tuple[IkResult, Template]:
-    """A body of the measured height, then of the measured proportions."""
-    body = Body.load()
-    shape = body.shape(dials.sex, dials.age, weight=dials.weight, muscle=dials.muscle)
-    first = solve_ik(shape.skeleton, views, person, found.points, fps=fps)
-    factor = float(np.exp(np.log(first.scales[1:]).mean()))
-    try:
-        shape = body.shape(dials.sex, dials.age, shape.height * factor, weight=dials.weight, muscle=dials.muscle)
-    except ValueError as error:
-        raise ReconstructionError(
-            f"the keypoints make the person {shape.height * factor:.2f} m tall ({error}); expected a calibration in "
-            "metres, or another --age."
-        ) from error
-    result = solve_ik(shape.skeleton, views, person, found.points, fps=fps)
-    template = Template.of(shape).proportioned(result.scales)
-    return result, template
-
-
-def _all_cameras(
-    capture: PersonCapture, fitted: list[int], moved: Views, person: Keypoints, result: IkResult
-) -> tuple[Views, Keypoints, Float[np.ndarray, "t c k"]]:
-    """Views and keypoints of all cameras: the held-out ones are put right against the fitted body's keypoints."""
-    assert capture.keypoints is not None
-    from splatsim.avatar.fitting.keypoints import attachments
-
-    carriers, _ = attachments(result.skeleton, person.names)
-    frames = world_from_joints(result.skeleton, result.pose).double().numpy()[:, carriers]
-    points = frames[..., :3, 3] + (frames[..., :3, :3] @ result.offsets[..., None])[..., 0]
-    views = replace(capture.views, viewmats=capture.views.viewmats.copy())
-    views.viewmats[:, fitted] = moved.viewmats
-    t, c, _, k = capture.keypoints.scores.shape
-    places, scores = np.zeros((t, c, 1, k, 2)), np.zeros((t, c, 1, k))
-    places[:, fitted], scores[:, fitted] = person.places, person.scores
-    for camera in sorted(set(range(c)) - set(fitted)):
-        pixels = project(views, points)[:, camera]
-        distance = np.linalg.norm(capture.keypoints.places[:, camera] - pixels[:, None], axis=-1)
-        counted = np.where(capture.keypoints.scores[:, camera] > 0.25, distance, np.nan)
-        enough = np.isfinite(counted).sum(-1) >= 5
-        middle = np.where(enough, np.nan_to_num(np.nanmedian(np.where(enough[..., None], counted, 0.0), -1)), np.inf)
-        nearest = middle.argmin(1)
-        rows = np.arange(t)
-        places[:, camera, 0] = capture.keypoints.places[rows, camera, nearest]
-        scores[:, camera, 0] = capture.keypoints.scores[rows, camera, nearest] * enough[rows, nearest, None]
-        keypoints = Keypoints(person.names, places, scores)
-        views = resected(views, keypoints, camera, points, np.ones((t, k), bool))
-    keypoints = Keypoints(person.names, places, scores)
-    errors = np.linalg.norm(project(views, points) - places[:, :, 0], axis=-1)
-    return views, keypoints, np.where(scores[:, :, 0] > 0.1, errors, np.nan)
 
 
 @dataclass(frozen=True, eq=False)

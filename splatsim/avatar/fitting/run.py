@@ -19,8 +19,9 @@ from splatsim.avatar.fitting.completion import SEEN_PIXELS, completed, seen_ligh
 from splatsim.avatar.fitting.judging import ShotMetrics, judged, side_by_side
 from splatsim.avatar.fitting.optimisation import AvatarOptimisation, AvatarRecipe
 from splatsim.avatar.fitting.page import write_page
+from splatsim.avatar.fitting.person import Dials, Person, find_person, given_person
 from splatsim.avatar.fitting.poses_file import write_poses
-from splatsim.avatar.fitting.preparation import Dials, Person, Prepared, find_person, given_person, prepare_shots
+from splatsim.avatar.fitting.preparation import Prepared, prepare_shots
 from splatsim.avatar.fitting.shots import Shot
 from splatsim.avatar.skeleton import Pose
 from splatsim.errors import ReconstructionError

@@ -17,9 +17,10 @@ from splatsim.avatar.fitting.completion import completed
 from splatsim.avatar.fitting.gate import Alignment
 from splatsim.avatar.fitting.masks import EDGE, grown, median_background, overlap, person_mask
 from splatsim.avatar.fitting.optimisation import AvatarOptimisation, AvatarRecipe, start_gaussians
+from splatsim.avatar.fitting.person import find_person
 from splatsim.avatar.fitting.poses_file import read_poses, write_poses
 from splatsim.avatar.fitting.posing import PoseRefinement, smoothed
-from splatsim.avatar.fitting.preparation import find_person, prepare_shots
+from splatsim.avatar.fitting.preparation import prepare_shots
 from splatsim.avatar.fitting.shots import UNSURE
 from splatsim.avatar.fitting.template import Surface, Template
 from splatsim.avatar.fitting.views import Views
