@@ -20,7 +20,7 @@ struct Rays {
   int64_t n;
 };
 
-constexpr uint8_t kFree = 0, kOccupied = 1, kUnknown = 2;  // as in splatsim/grids.py
+constexpr uint8_t kFree = 0, kOccupied = 1, kUnknown = 2;  // as in splatsim/grids
 
 struct Hits {
   int64_t* index;   // [n] flat index of the first occupied voxel, or -1
