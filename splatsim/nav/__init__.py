@@ -1,7 +1,13 @@
 """Navigation: episodes, the physics of a driving disc, and metrics."""
 
+from splatsim.nav.agent import Agent as Agent
+from splatsim.nav.agent import Briefing as Briefing
 from splatsim.nav.episode import Episode as Episode
 from splatsim.nav.episode import Trajectory as Trajectory
 from splatsim.nav.metrics import PROFILES as PROFILES
 from splatsim.nav.metrics import Profile as Profile
 from splatsim.nav.metrics import measure as measure
+from splatsim.nav.observation import Observation as Observation
+from splatsim.nav.setup import Humans as Humans
+from splatsim.nav.setup import Sensors as Sensors
+from splatsim.nav.setup import Setup as Setup

@@ -1,15 +1,14 @@
-"""Episode, Observation, Trajectory: what is asked for, what an agent may see, and what came of it."""
+"""Episode, Trajectory: what is asked for, and what came of it."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from splatsim.errors import EpisodeError
-from splatsim.grids import BevMap
 from splatsim.tensors import TensorDataclass, check_field
 
 Task = Literal["point goal", "image goal", "object goal", "instruction", "following", "social"]
@@ -61,30 +60,6 @@ class Episode(TensorDataclass):
             )
         if self.max_steps < 1:
             raise EpisodeError(f'episode "{self.name}" has max_steps {self.max_steps}; expected at least 1.')
-
-
-@dataclass(frozen=True, eq=False)
-class Observation(TensorDataclass):
-    """All that an agent may see: no map that it has not been given, no distance along it, no simulator."""
-
-    rgb: Float[Tensor, "h w 3"] | None = None
-    """In [0, 1]."""
-    depth: Float[Tensor, "h w"] | None = None
-    """z-depth, metres, 0 where nothing is met."""
-    semantic: Int[Tensor, "h w"] | None = None
-    """Labels."""
-    bev: BevMap | None = None
-    """As far as the task gives it: whole, or what was seen so far."""
-    K: Float[Tensor, "3 3"] | None = None
-    """Of the camera, pixels."""
-    pose: tuple[float, float, float] | None = None
-    """x, y and yaw in the frame of the start, as odometry has it: metres and radians."""
-    goal: tuple[float, float] | None = None
-    """Distance in metres as the crow flies, and bearing in radians to the left, for point goals."""
-    instruction: str = ""
-    """In words."""
-    seconds: float = 0.0
-    """Since the start."""
 
 
 @dataclass(frozen=True, eq=False)  # tensors have no single truth to compare by
