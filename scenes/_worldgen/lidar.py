@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from _worldgen.products import times
+
 
 @dataclass(frozen=True)
 class Lidar:
@@ -48,7 +50,7 @@ class Sweep:
 def sweep(studio, world_from_lidar, lidar, rng):
     """One turn of the sensor at a pose (standing still while it turns)."""
     local = lidar.directions().reshape(-1, 3)
-    directions = (local @ world_from_lidar[:3, :3].T).astype(np.float32)
+    directions = times(local, world_from_lidar[:3, :3].T).astype(np.float32)
     origins = np.broadcast_to(world_from_lidar[:3, 3].astype(np.float32), directions.shape)
     hits = studio.tracer.first(origins, directions)
     met = np.flatnonzero(hits.quad >= 0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from _worldgen.products import dot, length
 from _worldgen.tracer import lerp_quad, on_quad
 
 LIFT = 0.002
@@ -121,11 +122,11 @@ class Bake:
         lux = self.luxels
         to_light = light.center - lux.points
         front = np.cross(light.edge_u, light.edge_v)
-        area = 4 * np.linalg.norm(front)
-        front = front / np.linalg.norm(front)
-        size = np.linalg.norm(light.edge_u) + np.linalg.norm(light.edge_v)
+        area = 4 * length(front)
+        front = front / length(front)
+        size = length(light.edge_u) + length(light.edge_v)
         facing = (to_light * lux.normals).sum(-1) > -size
-        rows = np.flatnonzero(facing & (-(to_light @ front) > -0.02 * 0) & ((to_light**2).sum(-1) < reach**2))
+        rows = np.flatnonzero(facing & (-dot(to_light, front) > -0.02 * 0) & ((to_light**2).sum(-1) < reach**2))
         side = max(1, int(np.sqrt(rays)))
         for k in range(side * side):
             jitter = self.rng.random((len(rows), 2), dtype=np.float32)
@@ -135,7 +136,7 @@ class Bake:
             ray = (spot - lux.points[rows]).astype(np.float32)
             square = (ray**2).sum(-1)
             unit_ray = ray / np.sqrt(square)[:, None]
-            weight = np.clip((unit_ray * lux.normals[rows]).sum(-1), 0, 1) * np.clip(-(unit_ray @ front), 0, 1)
+            weight = np.clip((unit_ray * lux.normals[rows]).sum(-1), 0, 1) * np.clip(-dot(unit_ray, front), 0, 1)
             lit = np.flatnonzero(weight > 1e-4)
             free = ~self.tracer.blocked(lux.points[rows[lit]], ray[lit], 0.995)
             lit = lit[free]
@@ -145,8 +146,8 @@ class Bake:
 
     def _add_sun(self, total, direction, radius, strength, rays):
         lux = self.luxels
-        direction = np.asarray(direction, np.float32) / np.linalg.norm(direction)
-        facing = lux.normals @ direction
+        direction = np.asarray(direction, np.float32) / length(direction)
+        facing = dot(lux.normals, direction)
         rows = np.flatnonzero(facing > 0)
         for _ in range(rays):
             ray = direction + radius * self.rng.standard_normal((len(rows), 3), dtype=np.float32) * 0.6

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from _worldgen.products import times
 from _worldgen.tracer import lerp_quad
 
 
@@ -123,7 +124,7 @@ def camera_rays(world_from_cam, K, xs, ys, offsets):
     y = (ys + offsets[:, 1] - K[1, 2]) / K[1, 1]
     local = np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
     cosine = 1 / np.linalg.norm(local, axis=-1)
-    directions = (local * cosine[:, None]) @ world_from_cam[:3, :3].T.astype(np.float32)
+    directions = times(local * cosine[:, None], world_from_cam[:3, :3].T.astype(np.float32))
     return np.broadcast_to(world_from_cam[:3, 3].astype(np.float32), directions.shape), directions, cosine
 
 

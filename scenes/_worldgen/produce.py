@@ -19,6 +19,7 @@ from _worldgen.meshes import write_glb
 from _worldgen.options import parse
 from _worldgen.patterns import PATTERNS
 from _worldgen.pictures import Studio, measure
+from _worldgen.products import inverse_of_pose, times
 from _worldgen.shooting import (
     depth_code,
     depth_image,
@@ -95,7 +96,7 @@ def _exposure(studio, world):
     local /= np.linalg.norm(local, axis=-1, keepdims=True)
     seen = []
     for pose in world.walk.world_from_cam[:: max(1, len(world.walk.world_from_cam) // 40)]:
-        directions = (local @ pose[:3, :3].T).astype(np.float32)
+        directions = times(local, pose[:3, :3].T).astype(np.float32)
         origins = np.broadcast_to(pose[:3, 3].astype(np.float32), directions.shape)
         seen.append(studio.radiance(origins, directions, np.float32(1 / K[0, 0]))[0].mean(axis=1))
     return float(world.tone / np.percentile(np.concatenate(seen), 75))
@@ -179,7 +180,7 @@ def _truth_step(world, options):
 
 
 def _scene(world, studio, options, K):
-    poses = torch.from_numpy(np.linalg.inv(world.walk.world_from_cam[:: options.every]))
+    poses = torch.from_numpy(inverse_of_pose(world.walk.world_from_cam[:: options.every]))
     cameras = Cameras(poses, torch.from_numpy(K).repeat(len(poses), 1, 1), options.width, options.height)
     near = world.walk.world_from_cam[::12]
     pixels = 3 * count_pixels(studio.tracer, near, intrinsics(480, 270, world.fov_deg), 480, 270)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from _worldgen.finish import Finish
+from _worldgen.products import inverse_of_frame, length, times
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Builder:
     @contextmanager
     def place(self, x=0.0, y=0.0, z=0.0, yaw=0.0, pitch=0.0, roll=0.0, scale=1.0):
         """Build in a frame that stands at (x, y, z), turned by yaw, then pitch, then roll."""
-        self.frames.append(self.frames[-1] @ pose(x, y, z, yaw, pitch, roll, scale))
+        self.enter(pose(x, y, z, yaw, pitch, roll, scale))
         yield self
         self.frames.pop()
 
@@ -77,11 +78,11 @@ class Builder:
         if normals is None:
             cross = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
             normals = np.repeat(cross[:, None], 4, axis=1)
-        normals = normals @ np.linalg.inv(frame[:3, :3])
+        normals = times(normals, inverse_of_frame(frame[:3, :3]))
         normals = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
         finish_id = self.finish_ids.setdefault(finish, len(self.finish_ids))
         row = np.full(len(corners), 1)
-        moved = corners @ frame[:3, :3].T + frame[:3, 3]
+        moved = times(corners, frame[:3, :3].T) + frame[:3, 3]
         self.parts.append((moved, normals, uvs, finish_id * row, self.current * row, row * solid))
 
     def model(self):
@@ -147,11 +148,15 @@ class Builder:
         """An upright cylinder about z."""
         self.lathe([(radius, z0), (radius, z1)], finish, segments)
 
+    def enter(self, frame):
+        """Go on in a frame [4 4] given in the present one, until it is popped."""
+        self.frames.append(times(self.frames[-1], np.array(frame, float)))
+
     def rod(self, start, end, radius, finish, segments=8):
         """A round bar between two points."""
         start, end = np.asarray(start, float), np.asarray(end, float)
-        self.frames.append(self.frames[-1] @ along_z(start, end))
-        self.cylinder(radius, 0.0, float(np.linalg.norm(end - start)), finish, segments)
+        self.enter(along_z(start, end))
+        self.cylinder(radius, 0.0, length(end - start), finish, segments)
         self.frames.pop()
 
     def cushion(self, center, size, finish, power=0.35, steps=(20, 10)):
@@ -230,16 +235,16 @@ def pose(x=0.0, y=0.0, z=0.0, yaw=0.0, pitch=0.0, roll=0.0, scale=1.0):
     turn_y = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
     turn_x = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
     matrix = np.eye(4)
-    matrix[:3, :3] = scale * turn_z @ turn_y @ turn_x
+    matrix[:3, :3] = times(times(scale * turn_z, turn_y), turn_x)
     matrix[:3, 3] = x, y, z
     return matrix
 
 
 def along_z(start, end):
     """A frame at `start` whose z axis points to `end`."""
-    z = (end - start) / np.linalg.norm(end - start)
+    z = (end - start) / length(end - start)
     x = np.cross([0.0, 1.0, 0.0] if abs(z[1]) < 0.9 else [1.0, 0.0, 0.0], z)
-    x /= np.linalg.norm(x)
+    x /= length(x)
     matrix = np.eye(4)
     matrix[:3, :3] = np.stack([x, np.cross(z, x), z], axis=1)
     matrix[:3, 3] = start

@@ -8,6 +8,8 @@ import imageio_ffmpeg
 import numpy as np
 from tqdm import tqdm
 
+from _worldgen.products import times
+
 _studio = None
 
 
@@ -83,10 +85,10 @@ def seen_mask(picture, pose, K, others, depths, needed=3):
     v, u = np.divmod(np.arange(width * height), width)
     z = picture.depths.ravel()
     local = np.stack([(u + 0.5 - K[0, 2]) / K[0, 0] * z, (v + 0.5 - K[1, 2]) / K[1, 1] * z, z], -1)
-    world = local @ pose[:3, :3].T + pose[:3, 3]
+    world = times(local, pose[:3, :3].T) + pose[:3, 3]
     count = np.zeros(len(z), np.int32)
     for other, depth in zip(others, depths, strict=True):
-        seen = (world - other[:3, 3]) @ other[:3, :3]
+        seen = times(world - other[:3, 3], other[:3, :3])
         front = seen[:, 2] > 0.05
         with np.errstate(divide="ignore", invalid="ignore"):
             x = np.where(front, seen[:, 0] / seen[:, 2] * K[0, 0] + K[0, 2], -1)
@@ -101,6 +103,6 @@ def depth_image(tracer, pose, K, width, height):
     """z-depth along every pixel, without colours."""
     v, u = np.divmod(np.arange(width * height), width)
     local = np.stack([(u + 0.5 - K[0, 2]) / K[0, 0], (v + 0.5 - K[1, 2]) / K[1, 1], np.ones(len(u))], -1)
-    directions = local @ pose[:3, :3].T
+    directions = times(local, pose[:3, :3].T)
     hits = tracer.first(np.broadcast_to(pose[:3, 3], directions.shape), directions)
     return np.where(hits.quad >= 0, hits.distance, 0).reshape(height, width)

@@ -5,6 +5,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from _worldgen.pictures import srgb
+from _worldgen.products import dot, times
 from splatsim.gaussians import Gaussians
 from splatsim.spherical_harmonics import C0
 from splatsim.transforms import quat_from_rotmat
@@ -53,11 +54,11 @@ def _seen(tracer, middle, radius, poses, K, width, height):
     local /= np.linalg.norm(local, axis=-1, keepdims=True)
     found = [np.zeros((0, 3))]
     for pose in poses:
-        directions = local @ pose[:3, :3].T
+        directions = times(local, pose[:3, :3].T)
         free = tracer.first(np.broadcast_to(pose[:3, 3], directions.shape), directions).quad < 0
         start, ray = pose[:3, 3] - middle, directions[free]
-        along = ray @ start
-        reach = np.sqrt(np.maximum(along**2 - start @ start + radius**2, 0)) - along
+        along = dot(ray, start)
+        reach = np.sqrt(np.maximum(along**2 - dot(start, start) + radius**2, 0)) - along
         found.append(np.unique(np.rint((start + reach[:, None] * ray) / radius / (MARGIN / 8)), axis=0))
     places = np.unique(np.concatenate(found), axis=0) * (MARGIN / 8)
     return places / np.maximum(np.linalg.norm(places, axis=1, keepdims=True), 1e-9)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from _worldgen.pictures import srgb
+from _worldgen.products import times
 from _worldgen.tracer import on_quad
 from splatsim.gaussians import Gaussians
 from splatsim.spherical_harmonics import C0
@@ -176,7 +177,7 @@ def count_pixels(tracer, poses, K, width, height):
     local = np.stack([(xs + 0.5 - K[0, 2]) / K[0, 0], (ys + 0.5 - K[1, 2]) / K[1, 1], np.ones(len(xs))], -1)
     total = np.zeros(len(tracer.model.corners))
     for pose in poses:
-        directions = local @ pose[:3, :3].T
+        directions = times(local, pose[:3, :3].T)
         hits = tracer.first(np.broadcast_to(pose[:3, 3], directions.shape), directions)
         total += np.bincount(hits.quad[hits.quad >= 0], minlength=len(total))
     return total

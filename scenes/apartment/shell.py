@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from _worldgen.light import AreaLight
+from _worldgen.products import dot
 
 HEIGHT = 2.6
 INNER, OUTER = 0.06, 0.25
@@ -271,6 +272,6 @@ def _window(builder, room, side, center, width, sill, head, trim, looks):
     run = np.array([np.cos(yaw), np.sin(yaw), 0.0])
     middle = np.array([*local_to_world(room, side, center, -0.16), (sill + head) / 2])
     edge_u, edge_v = run * width / 2, np.array([0, 0, (head - sill) / 2])
-    if np.cross(edge_u, edge_v) @ inside < 0:
+    if dot(np.cross(edge_u, edge_v), inside) < 0:
         edge_u = -edge_u
     return AreaLight(middle, edge_u, edge_v, np.zeros(3), window=True)

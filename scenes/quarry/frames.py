@@ -25,6 +25,7 @@ import make
 from _worldgen.lidar import Lidar, sweep
 from _worldgen.options import Options, seed_number
 from _worldgen.produce import bake, write_checksums
+from _worldgen.products import inverse_of_pose, length, times
 from _worldgen.shooting import depth_code, intrinsics
 from _worldgen.walk import camera
 from splatsim.formats.arrays import write_arrays, write_occupancy
@@ -56,9 +57,9 @@ def body_poses(terrain, path, count, rng):
         x, y = path[k] + aside * np.array([-np.sin(yaw), np.cos(yaw)])
         forward = np.array([np.cos(yaw), np.sin(yaw), 0.0])
         forward[2] = (terrain.z(x + forward[0], y + forward[1]) - terrain.z(x - forward[0], y - forward[1]))[0] / 2
-        forward /= np.linalg.norm(forward)
+        forward /= length(forward)
         left = np.cross([0.0, 0.0, 1.0], forward)
-        left /= np.linalg.norm(left)
+        left /= length(left)
         pose = np.eye(4)
         pose[:3, :3] = np.stack([forward, left, np.cross(forward, left)], axis=1)
         pose[:3, 3] = x, y, terrain.z(x, y)[0]
@@ -72,7 +73,7 @@ def cams_from_body():
     for yaw_deg in CAMERAS.values():
         yaw = np.radians(yaw_deg)
         x, y = CAMERA_AT[0] * np.cos(yaw), CAMERA_AT[1] * np.sin(yaw)
-        mounts.append(np.linalg.inv(camera(x, y, CAMERA_AT[2], yaw, -0.12)))
+        mounts.append(inverse_of_pose(camera(x, y, CAMERA_AT[2], yaw, -0.12)))
     return np.stack(mounts)
 
 
@@ -88,7 +89,7 @@ def write_frame(folder, studio, body, seed, number):
     folder.mkdir(parents=True)
     K = intrinsics(WIDTH, HEIGHT, FOV_DEG)
     for k, (name, mount) in enumerate(zip(CAMERAS, cams_from_body(), strict=True)):
-        shot = studio.shoot(body @ np.linalg.inv(mount), K, WIDTH, HEIGHT, [seed, number, k], extra=2)
+        shot = studio.shoot(times(body, inverse_of_pose(mount)), K, WIDTH, HEIGHT, [seed, number, k], extra=2)
         iio.imwrite(folder / f"{name}.jpg", shot.colors, quality=QUALITY)
         write_labels(folder, name, shot, studio.model.instance_classes)
     write_sweep(folder / "lidar.npz", studio, body, seed, number)
@@ -104,7 +105,7 @@ def write_labels(folder, name, shot, classes):
 
 def write_sweep(path, studio, body, seed, number):
     """One turn of the LiDAR, in steps that are finer than its noise."""
-    found = sweep(studio, body @ body_from_lidar(), Lidar(), np.random.default_rng([seed, number, 9]))
+    found = sweep(studio, times(body, body_from_lidar()), Lidar(), np.random.default_rng([seed, number, 9]))
     images = {
         "ranges": np.rint(found.ranges / RANGE_UNIT).astype(np.uint16),
         "intensity": np.rint(found.intensity * 255).astype(np.uint8),

@@ -3,15 +3,14 @@
 import numpy as np
 
 from _worldgen.finish import Finish
+from _worldgen.products import length
 from paint import PAINTS
 from things import heap
 
 
 def wheel(b, paint, x, y, radius, width, tread):
     """A wheel whose axle runs along y."""
-    b.frames.append(
-        b.frames[-1] @ np.array([[1, 0, 0, x], [0, 0, 1, y - width / 2], [0, -1, 0, radius], [0, 0, 0, 1.0]])
-    )
+    b.enter([[1, 0, 0, x], [0, 0, 1, y - width / 2], [0, -1, 0, radius], [0, 0, 0, 1.0]])
     b.lathe([(radius * 0.93, 0), (radius, width * 0.12), (radius, width * 0.88), (radius * 0.93, width)], tread, 22)
     for z in (-0.01, width - 0.03):
         b.lathe([(radius * 0.5, z), (radius * 0.46, z + 0.04)], paint.steel(0.35), 16)
@@ -77,7 +76,7 @@ def excavator(b, paint):
                 (-1.75, 0.95),
                 (-2.1, 0.6),
             ]
-            b.frames.append(b.frames[-1] @ np.array([[1, 0, 0, 0], [0, 0, -1, y + 0.6], [0, 1, 0, 0], [0, 0, 0, 1.0]]))
+            b.enter([[1, 0, 0, 0], [0, 0, -1, y + 0.6], [0, 1, 0, 0], [0, 0, 0, 1.0]])
             b.prism(outline, 0, 0.6, steel)
             b.frames.pop()
             for x in np.arange(-1.8, 1.8, 0.3):
@@ -99,17 +98,17 @@ def _arm(b, paint, body, reach):
     points = [(1.1, 0, 1.7), (3.0, 0, 4.3), (5.2, 0, 4.4), (6.4 * reach, 0, 1.7)]
     for (x0, _, z0), (x1, _, z1), thick in zip(points[:-1], points[1:], (0.30, 0.26, 0.2), strict=True):
         d = np.array([x1 - x0, z1 - z0])
-        n = np.array([-d[1], d[0]]) / np.linalg.norm(d) * thick
+        n = np.array([-d[1], d[0]]) / length(d) * thick
         start, end = np.array([x0, z0]), np.array([x1, z1])
         outline = np.array([start - n, end - n * 0.8, end + n * 0.8, start + n])
-        b.frames.append(b.frames[-1] @ np.array([[1, 0, 0, 0], [0, 0, -1, 0.2], [0, 1, 0, 0], [0, 0, 0, 1.0]]))
+        b.enter([[1, 0, 0, 0], [0, 0, -1, 0.2], [0, 1, 0, 0], [0, 0, 0, 1.0]])
         b.prism(outline, 0, 0.4, body)
         b.frames.pop()
     b.rod((1.4, 0.35, 1.8), (2.9, 0.35, 3.7), 0.08, paint.steel(0.6))
     b.rod((3.6, 0, 4.7), (5.3, 0, 4.75), 0.08, paint.steel(0.6))
     x, z = points[-1][0], points[-1][2]
     bucket = [(x + 0.25, z + 0.1), (x - 0.5, z + 0.1), (x - 0.95, z - 0.6), (x - 0.6, z - 1.1), (x + 0.1, z - 1.0)]
-    b.frames.append(b.frames[-1] @ np.array([[1, 0, 0, 0], [0, 0, -1, 0.6], [0, 1, 0, 0], [0, 0, 0, 1.0]]))
+    b.enter([[1, 0, 0, 0], [0, 0, -1, 0.6], [0, 1, 0, 0], [0, 0, 0, 1.0]])
     b.prism(bucket[::-1] if _area(bucket) < 0 else bucket, 0, 1.2, paint.steel(0.2))
     b.frames.pop()
 
@@ -130,7 +129,7 @@ def pickup(b, paint):
         b.box((-2.6, -0.92, 0.5), (2.6, 0.92, 0.95), body)
         b.box((0.9, -0.9, 0.95), (2.5, 0.9, 1.12), body)
         outline = [(-0.6, 0.95), (1.1, 0.95), (0.55, 1.72), (-0.5, 1.72)]
-        b.frames.append(b.frames[-1] @ np.array([[1, 0, 0, 0], [0, 0, -1, 0.82], [0, 1, 0, 0], [0, 0, 0, 1.0]]))
+        b.enter([[1, 0, 0, 0], [0, 0, -1, 0.82], [0, 1, 0, 0], [0, 0, 0, 1.0]])
         b.prism(outline, 0, 1.64, body)
         b.frames.pop()
         for y in (-0.835, 0.82):
@@ -151,7 +150,7 @@ def bulldozer(b, paint):
     with b.part("machinery", "bulldozer"):
         for y in (-1.3, 0.75):
             outline = [(-1.7, 0.3), (-1.4, 0), (1.4, 0), (1.7, 0.3), (1.3, 1.0), (-1.4, 1.0)]
-            b.frames.append(b.frames[-1] @ np.array([[1, 0, 0, 0], [0, 0, -1, y + 0.55], [0, 1, 0, 0], [0, 0, 0, 1.0]]))
+            b.enter([[1, 0, 0, 0], [0, 0, -1, y + 0.55], [0, 1, 0, 0], [0, 0, 0, 1.0]])
             b.prism(outline, 0, 0.55, steel)
             b.frames.pop()
         b.box((-1.5, -0.7, 0.5), (1.7, 0.7, 1.7), body)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from _worldgen.noise import fbm
+from _worldgen.products import dot
 
 
 def view(directions, sun):
@@ -18,7 +19,7 @@ def view(directions, sun):
     cloud = (cloud * np.clip((height - 0.03) * 5, 0, 1))[:, None]
     rise = np.clip(height, 0, 1.3)[:, None] ** 0.6
     blue = np.float32([[1.25, 1.45, 1.7]]) * (1 - rise) + np.float32([[0.30, 0.62, 1.35]]) * rise
-    glare = np.clip(directions @ np.asarray(sun, np.float32), 0, 1)[:, None] ** 12
+    glare = np.clip(dot(directions, np.asarray(sun, np.float32)), 0, 1)[:, None] ** 12
     sky = blue * (1 - cloud) + np.float32([[1.9, 1.9, 1.9]]) * cloud + glare * np.float32([[1.6, 1.4, 1.1]])
     crest = 0.05 + 0.045 * fbm(azimuth, height * 0, np.uint32(4), 0.5, 6, fine)
     tone = np.clip(0.6 + 0.8 * fbm(azimuth, height * 1.5, np.uint32(6), 0.05, 5, fine), 0.1, 1)[:, None]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from _worldgen.finish import Finish
+from _worldgen.products import dot, length
 from _worldgen.shapes import cells
 from paint import DUST, PAINTS
 
@@ -46,7 +47,7 @@ def barrier(b, paint):
     finish = paint.concrete() if paint.rng.random() < 0.6 else paint.hazard(scale=0.7)
     outline = [(-0.3, 0), (0.3, 0), (0.3, 0.12), (0.13, 0.35), (0.09, 0.85), (-0.09, 0.85), (-0.13, 0.35), (-0.3, 0.12)]
     with b.part("barrier"):
-        b.frames.append(b.frames[-1] @ np.array([[0, 0, 1, -1.0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]]))
+        b.enter([[0, 0, 1, -1.0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
         # The outline is not convex: three convex pieces make the same solid.
         b.prism(outline[:3] + outline[-1:], 0, 2.0, finish)
         b.prism([outline[-1], outline[2], outline[3], outline[-2]], 0, 2.0, finish)
@@ -109,10 +110,10 @@ def boulder(b, paint, radius):
     size = np.ones(u.shape)
     for _ in range(9):
         facet = rng.normal(size=3)
-        facet /= np.linalg.norm(facet)
+        facet /= length(facet)
         # A plane cuts off a cap: that is what makes a block of a ball.
         depth = rng.uniform(0.55, 0.85)
-        reach = direction @ facet
+        reach = dot(direction, facet)
         size = np.minimum(size, np.where(reach > 0.1, depth / np.maximum(reach, 0.1), 9))
     points = direction * size[..., None] * radius * rng.uniform(0.7, 1.2, 3)
     points[:, -1] = points[:, 0]
