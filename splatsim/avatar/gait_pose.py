@@ -59,20 +59,41 @@ class BodyState:
     """The feet."""
 
 
-def pose_bodies(person: Proportions, style: Styles, state: BodyState) -> Pose:
+@dataclass(frozen=True)
+class Carriage:
+    """How n people carry trunk, head and arms over their legs."""
+
+    turns: dict[str, Array]
+    """[n 3 3] by role, of all but the legs: rotations from the rest pose, in the world."""
+    ahead: Array
+    """[n], of the hips before the point that the path drives, metres."""
+    left: Array
+    """[n], to its left."""
+    up: Array
+    """[n], above their height in the rest pose."""
+
+
+def pose_bodies(person: Proportions, state: BodyState, carriage: Carriage) -> Pose:
     """Poses of n people, or n poses of one."""
+    world = dict(carriage.turns)
+    ankles, feet_world = _ankles(person, state.feet)
+    pelvis = _pelvis(person, state, carriage, ankles)
+    for side, name in enumerate(SIDES):
+        _add_leg(world, person, side, name, pelvis, state, ankles[:, side], feet_world[:, side])
+    return _assembled(person, world, pelvis)
+
+
+def own_carriage(person: Proportions, style: Styles, state: BodyState) -> Carriage:
+    """Trunk, head and arms as they swing at a phase of the stride."""
     swing = _Swings(person, style, state)
     hips = about(2, state.yaw + swing.hip_yaw) @ about(0, swing.hip_roll) @ about(1, swing.hip_pitch)
     chest = about(2, state.yaw + swing.chest_yaw) @ about(0, swing.chest_roll) @ about(1, swing.chest_pitch)
     head = about(2, swing.head_yaw) @ about(0, swing.head_roll) @ about(1, swing.head_pitch)
-    world = {"pelvis": hips, "spine": _half(hips, chest, 0.45), "chest": chest, "neck": _half(chest, head, 0.5)}
-    world["head"] = head
-    ankles, feet_world = _ankles(person, state.feet)
-    pelvis = _pelvis(person, state, swing, hips, ankles)
+    turns = {"pelvis": hips, "spine": _half(hips, chest, 0.45), "chest": chest, "neck": _half(chest, head, 0.5)}
+    turns["head"] = head
     for side, name in enumerate(SIDES):
-        _add_leg(world, person, side, name, pelvis, state, ankles[:, side], feet_world[:, side])
-        _add_arm(world, person, style, state, swing, side, name)
-    return _assembled(person, world, pelvis)
+        _add_arm(turns, person, style, state, swing, side, name)
+    return Carriage(turns, swing.ahead, swing.left, swing.up)
 
 
 class _Swings:
@@ -148,17 +169,17 @@ def _ankles(person: Proportions, feet: Feet) -> tuple[Array, Array]:
     return feet.ball + turn(turned, person.both("ankle") - person.both("toe")), turned
 
 
-def _pelvis(person: Proportions, state: BodyState, swing: _Swings, hips: Array, ankles: Array) -> Array:
+def _pelvis(person: Proportions, state: BodyState, carriage: Carriage, ankles: Array) -> Array:
     """Place of the pelvis [n 3]: as high as the stride wants and both legs allow."""
     rest = person.at("pelvis")
     heading = np.stack([np.cos(state.yaw), np.sin(state.yaw)], axis=-1)
     across = np.stack([-heading[:, 1], heading[:, 0]], axis=-1)
-    place = state.place + swing.ahead[:, None] * heading + swing.left[:, None] * across
-    sockets = turn(hips[:, None], person.both("hip") - rest[:, None])
+    place = state.place + carriage.ahead[:, None] * heading + carriage.left[:, None] * across
+    sockets = turn(carriage.turns["pelvis"][:, None], person.both("hip") - rest[:, None])
     level = np.linalg.norm(place[:, None] + sockets[..., :2] - ankles[..., :2], axis=-1)
     length = STRAIGHTEST * person.reach
     allowed = ankles[..., 2] + np.sqrt(np.maximum(length**2 - level**2, (LOWEST * length) ** 2)) - sockets[..., 2]
-    wanted = state.floor + rest[:, 2] + swing.up
+    wanted = state.floor + rest[:, 2] + carriage.up
     heights = np.concatenate([wanted[:, None], allowed], axis=1)
     lowest = heights.min(axis=1)
     height = lowest - SOFT * np.log(np.exp((lowest[:, None] - heights) / SOFT).sum(axis=1))

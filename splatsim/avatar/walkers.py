@@ -14,7 +14,7 @@ from splatsim.avatar._rotations import wrapped
 from splatsim.avatar.feet import LANDED, Feet, Prints, Roll, choose, roll_of, standing, swinging
 from splatsim.avatar.footsteps import ALIGNED, NEAR, prints_under
 from splatsim.avatar.gait import GaitStyle, Styles, cadence, running, stance_share
-from splatsim.avatar.gait_pose import BodyState, pose_bodies
+from splatsim.avatar.gait_pose import BodyState, own_carriage, pose_bodies
 from splatsim.avatar.proportions import proportions
 from splatsim.avatar.skeleton import Pose, Skeleton
 
@@ -114,7 +114,8 @@ class Walkers:
 
     def poses(self) -> Pose:
         """How all stand now, [n]."""
-        return pose_bodies(self._person, self._style, self._state())
+        state = self._state()
+        return pose_bodies(self._person, state, own_carriage(self._person, self._style, state))
 
     def _advance(self, dt: float, velocities: Array, yaws: Array | None) -> None:
         self.time += dt

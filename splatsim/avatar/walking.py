@@ -3,7 +3,7 @@
 Nothing slides, because nothing is moved that stands.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from splatsim.avatar._arrays import Numbers
+from splatsim.avatar.clip_blend import ClipBlend
 from splatsim.avatar.feet import LANDED, Feet, Prints, Roll, choose, roll_of, standing, swinging
 from splatsim.avatar.footsteps import Steps, plan_steps
 from splatsim.avatar.gait import GaitStyle, Styles, running
-from splatsim.avatar.gait_pose import BodyState, pose_bodies
+from splatsim.avatar.gait_pose import BodyState, own_carriage, pose_bodies
+from splatsim.avatar.motion import SampledMotion
 from splatsim.avatar.proportions import Proportions, proportions
 from splatsim.avatar.skeleton import Pose, Skeleton
 from splatsim.avatar.travel import TICK, Travel, travel_along, travel_through
@@ -40,6 +42,8 @@ class Walk:
     """Those of the left foot, those of the right."""
     phases: Array
     """Strides done, at each tick of the travel."""
+    clips: ClipBlend | None = None
+    """What carries trunk, head and arms, instead of the procedural swing."""
 
     @property
     def duration(self) -> float:
@@ -63,22 +67,28 @@ class Walk:
 
     def _poses(self, times: Array) -> Pose:
         person = proportions([self.skeleton])
+        state = self.state(person, times)
+        style = Styles.of([self.style])
+        carriage = own_carriage(person, style, state)
+        if self.clips is not None:
+            carriage = self.clips.carriage(state, carriage)
+        return pose_bodies(person, state, carriage)
+
+    def state(self, person: Proportions, times: Array) -> BodyState:
+        """Where the person is in the stride at times [t], and where the feet are."""
         read = self.travel.read
-        speed = read("speeds", times)
-        feet = _feet(person, self.steps, times, self.floor)
-        state = BodyState(
+        return BodyState(
             place=read("places", times),
             floor=np.full(len(times), self.floor),
             yaw=read("yaws", times),
             look=read("looks", times),
-            speed=speed,
+            speed=read("speeds", times),
             turn_rate=read("turn_rates", times),
             push=read("pushes", times),
             phase=np.interp(times / TICK, np.arange(len(self.phases)), self.phases),
             clock=times,
-            feet=feet,
+            feet=_feet(person, self.steps, times, self.floor),
         )
-        return pose_bodies(person, Styles.of([self.style]), state)
 
 
 def walk_along(
@@ -90,6 +100,7 @@ def walk_along(
     times: Numbers | None = None,
     heading: float | None = None,
     style: GaitStyle | None = None,
+    clips: Sequence[SampledMotion] | None = None,
 ) -> Walk:
     """A person walks along a polyline [p 2] on the floor z = 0, from rest to rest, or is at its points at `times`.
 
@@ -98,27 +109,37 @@ def walk_along(
         pauses: Seconds to stand at points of the path, by index.
         times: Seconds [p] at which the points are reached; takes the place of speed and pauses.
         heading: Where the person looks at the start, radians; by default along the path.
+        clips: Recorded motions that carry trunk, head and arms, mixed by speed and turning rate; the feet stand where
+            they are planned to.
 
     Raises:
-        ValueError: path, speed, pauses or times are not possible, or the skeleton does not stand on two legs.
+        ValueError: path, speed, pauses or times are not possible, a clip holds no stride, or the skeleton does not
+            stand on two legs.
     """
     if times is not None:
         travel = travel_through(path, times)
     else:
         travel = travel_along(path, speed=speed, pauses=pauses, heading=heading)
-    return walk_travel(skeleton, travel, style=style)
+    return walk_travel(skeleton, travel, style=style, clips=clips)
 
 
-def walk_travel(skeleton: Skeleton, travel: Travel, *, style: GaitStyle | None = None, floor: float = 0.0) -> Walk:
+def walk_travel(
+    skeleton: Skeleton,
+    travel: Travel,
+    *,
+    style: GaitStyle | None = None,
+    floor: float = 0.0,
+    clips: Sequence[SampledMotion] | None = None,
+) -> Walk:
     """A person's motion over a travel that is already known.
 
     Raises:
-        ValueError: the skeleton does not stand on two legs.
+        ValueError: the skeleton does not stand on two legs, or a clip holds no stride.
     """
     style = style or GaitStyle()
     person = proportions([skeleton])
     steps, phases = plan_steps(person, style, travel)
-    return Walk(skeleton, style, travel, floor, steps, phases)
+    return Walk(skeleton, style, travel, floor, steps, phases, ClipBlend(skeleton, clips) if clips else None)
 
 
 def _phase_of(steps: Steps, times: Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
