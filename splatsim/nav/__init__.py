@@ -11,4 +11,5 @@ from splatsim.nav.observation import Observation as Observation
 from splatsim.nav.setup import Humans as Humans
 from splatsim.nav.setup import Sensors as Sensors
 from splatsim.nav.setup import Setup as Setup
+from splatsim.nav.suite import Suite as Suite
 from splatsim.nav.world import World as World
