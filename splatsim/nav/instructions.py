@@ -73,6 +73,8 @@ def compose(
     if not words:
         words = ["go straight ahead"]
     stop = f"stop at the {spoken(end.name)}" if end is not None else _stop(points, rooms)
+    if stop.removeprefix("stop in ") == words[-1].removeprefix("enter "):
+        stop = "stop there"
     text = ", ".join(words) + f" and {stop}."
     return text[0].upper() + text[1:]
 
@@ -94,7 +96,8 @@ def _even(way: Float[Tensor, "n 2"]) -> tuple[Tensor, Tensor]:
         spots = spots.clamp(0, total)
         piece = (torch.searchsorted(ends, spots, right=True) - 1).clamp(0, len(way) - 2)
         share = (spots - ends[piece]) / lengths[piece].clamp_min(1e-12)
-        return way[piece] + share[:, None] * (way[piece + 1] - way[piece])
+        places: Tensor = way[piece] + share[:, None] * (way[piece + 1] - way[piece])
+        return places
 
     chord = at(along + LOOK) - at(along - LOOK)
     return at(along), torch.atan2(chord[:, 1], chord[:, 0])
@@ -131,7 +134,9 @@ def _entered(points: Float[Tensor, "n 2"], rooms: Rooms) -> list[Event]:
             runs[-1][2] += 1
         else:
             runs.append([room, index, 1])
-    long = [run for run in runs if run[0] >= 0 and run[2] * STEP >= STAY]
+    inside = [run for run in runs if run[0] >= 0]
+    # Where it starts and ends it is, however shortly.
+    long = [run for i, run in enumerate(inside) if i in (0, len(inside) - 1) or run[2] * STEP >= STAY]
     for before, (room, first, _) in pairwise(long):
         if rooms.names[room] and room != before[0]:
             found.append(Event(first * STEP, f"enter the {rooms.names[room]}"))

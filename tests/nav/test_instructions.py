@@ -52,6 +52,8 @@ def test_turns_rooms_and_things_in_their_order() -> None:
     # From the bedroom through the door, then to the right, to the sofa.
     said = compose(way((0.5, 3.0), (7.0, 3.0), (7.0, 1.5)), 0.0, THINGS, ROOMS, BY_NAME["sofa"])
     assert said == "Go past the bed on your left, enter the living room, turn right and stop at the sofa."
+    # A start or an end right behind the door counts as well.
+    assert compose(way((4.7, 3.0), (8.0, 3.0)), 0.0, (), ROOMS) == "Enter the living room and stop there."
 
 
 @pytest.mark.parametrize(
