@@ -2,6 +2,9 @@
 
 Their worlds are y up and their quaternions x y z w; ours are z up. Heights have no place in an episode of ours, and
 stay in `Episode.info["habitat"]` together with all else that the file holds, so that `write_habitat` writes it back.
+
+In EVT-Bench's files start and goals are those of the person to follow; the robot stands in `info`, as `robot_position`
+and `robot_rotation`, an angle that is 0 along x. Falcon's have people in `info` too, but start and goals of the robot.
 """
 
 import math
@@ -20,6 +23,12 @@ from splatsim.nav.foreign.reading import Reading, entry, length_along, many, map
 
 KEPT = "habitat"
 """Where in `Episode.info` the rest stands."""
+ROBOT = "robot_position"
+"""In EVT-Bench's `info`."""
+MOST_PEOPLE, MOST_WAYPOINTS = 64, 64
+"""That are looked for in `info`."""
+AHEAD = 1.5
+"""Metres along the way of the robot from where the person to follow starts, where it is not told."""
 OURS = "splatsim"
 """Where in Habitat's `info` stands what has no place there."""
 LEVEL = math.radians(1)
@@ -70,9 +79,8 @@ def write_habitat(path: str | os.PathLike[str], episodes: Sequence[Episode]) -> 
 
 def _episode(row: dict[str, Any], by_category: dict[str, Any], where: str, lost: list[str]) -> Episode | None:
     scene = plain(str, entry(row, "scene_id", where), f"{where}.scene_id")
-    x, y, height = from_y_up(numbers(entry(row, "start_position", where), 3, f"{where}.start_position"))
-    yaw = _yaw(entry(row, "start_rotation", where), where, lost)
     info = mapping(row.get("info") or {}, f"{where}.info")
+    x, y, height, yaw = _start(row, info, where, lost)
     way, heights = _way(row, info, where)
     goal = _goal(row, info, scene, (x, y), by_category, where, lost)
     if goal is None:
@@ -81,9 +89,12 @@ def _episode(row: dict[str, Any], by_category: dict[str, Any], where: str, lost:
     reference = polyline(way) if way else polyline([(x, y), goal[:2]])
     own = mapping(info.get(OURS, {}), f"{where}.info.{OURS}")
     task = _task(row, info, own, where)
-    rest = {key: value for key, value in row.items() if key not in ("episode_id", "scene_id", "start_rotation")}
+    rest = {key: value for key, value in row.items() if key not in ("episode_id", "scene_id")}
     rest["info"] = {key: value for key, value in info.items() if key != OURS}
     kept: dict[str, object] = {KEPT: {**rest, "heights": [height, goal[2], *heights]}}
+    people = _people(info, where)
+    if people:
+        kept["people"] = people
     if task == "object goal":
         kept["goal_class"] = plain(str, row.get("object_category"), f"{where}.object_category")
     return Episode(
@@ -109,15 +120,22 @@ def _task(row: dict[str, Any], info: dict[str, Any], own: dict[str, Any], where:
             return told
     if "task" in own:
         raise FormatError(f"{where}.info.{OURS}.task is {shown(own['task'])}; expected one of our tasks.")
-    if _is_following(info):
+    if ROBOT in info:
         return "following"
+    if "human_num" in info:
+        return "social"
     if row.get("object_category"):
         return "object goal"
     return "instruction" if row.get("instruction") else "point goal"
 
 
-def _is_following(info: dict[str, Any]) -> bool:
-    return "main_humanoid_name" in info or "human_num" in info
+def _start(row: dict[str, Any], info: dict[str, Any], where: str, lost: list[str]) -> tuple[float, float, float, float]:
+    """x, y, height and yaw of the robot."""
+    if ROBOT in info:
+        place = from_y_up(numbers(info[ROBOT], 3, f"{where}.info.{ROBOT}"))
+        return (*place, plain(float, info.get("robot_rotation", 0.0), f"{where}.info.robot_rotation"))
+    place = from_y_up(numbers(entry(row, "start_position", where), 3, f"{where}.start_position"))
+    return (*place, _yaw(entry(row, "start_rotation", where), where, lost))
 
 
 def _yaw(value: object, where: str, lost: list[str]) -> float:
@@ -133,26 +151,37 @@ def _yaw(value: object, where: str, lost: list[str]) -> float:
 
 
 def _way(row: dict[str, Any], info: dict[str, Any], where: str) -> tuple[list[tuple[float, float]], list[float]]:
-    """The reference path, or of EVT-Bench the way of the person to follow, and its heights."""
+    """The reference path, or in EVT-Bench the way of the person to follow, and its heights."""
     places = row.get("reference_path") or []
-    name = "reference_path"
-    if _is_following(info) and not places:
-        name = "info.human_0_waypoint"
-        places = [row["start_position"], *_waypoints(info)] if _waypoints(info) else []
+    if ROBOT in info and not places:
+        places = [info[ROBOT], entry(row, "start_position", where), *_waypoints(row, where)]
     points = [
-        from_y_up(numbers(place, 3, f"{where}.{name}[{i}]")) for i, place in enumerate(many(places, f"{where}.{name}"))
+        from_y_up(numbers(place, 3, f"{where}.reference_path[{i}]"))
+        for i, place in enumerate(many(places, f"{where}.reference_path"))
     ]
     return [point[:2] for point in points], [point[2] for point in points]
 
 
-def _waypoints(info: dict[str, Any]) -> list[Any]:
-    """Where the first person starts and goes, as far as the numbers rise without a gap."""
-    places = [info["human_0_start_position"]] if "human_0_start_position" in info else []
-    first = 0 if "human_0_waypoint_0_position" in info else 1
-    while f"human_0_waypoint_{first}_position" in info:
-        places.append(info[f"human_0_waypoint_{first}_position"])
-        first += 1
-    return places
+def _waypoints(row: dict[str, Any], where: str) -> list[Any]:
+    """Where the person to follow goes: each goal is a place, or a list of places."""
+    found: list[Any] = []
+    for i, goal in enumerate(many(row.get("goals") or [], f"{where}.goals")):
+        position = entry(goal, "position", f"{where}.goals[{i}]")
+        nested = isinstance(position, list) and position and isinstance(position[0], list)
+        found += position if nested else [position]
+    return found
+
+
+def _people(info: dict[str, Any], where: str) -> list[list[list[float]]]:
+    """The ways of the other people, x and y: where each starts and its waypoints, as far as they are numbered."""
+    found = []
+    for index in range(MOST_PEOPLE):
+        name = f"human_{index}"
+        keys = [f"{name}_start_position", *(f"{name}_waypoint_{k}_position" for k in range(MOST_WAYPOINTS))]
+        places = [from_y_up(numbers(info[key], 3, f"{where}.info.{key}")) for key in keys if key in info]
+        if places:
+            found.append([[x, y] for x, y, _ in places])
+    return found
 
 
 def _goal(
@@ -170,9 +199,11 @@ def _goal(
     if category and not goals:
         key = f"{scene.rsplit('/', 1)[-1]}_{category}"
         goals = many(by_category.get(key) or [], f"goals_by_category.{key}")
+    if ROBOT in info:
+        waypoints = _waypoints(row, where)
+        return from_y_up(numbers(waypoints[-1], 3, f"{where}.goals")) if waypoints else None
     if not goals:
-        waypoints = _waypoints(info)
-        return from_y_up(numbers(waypoints[-1], 3, f"{where}.info.human_0_waypoint")) if waypoints else None
+        return None
     places = [_place(goal, f"{where}.goals[{i}]") for i, goal in enumerate(goals)]
     if not category:
         if len(goals) > 1:
@@ -239,15 +270,25 @@ def _row(episode: Episode) -> dict[str, Any]:
         "start_rotation": list(yaw_to_y_up(yaw)),
         "info": {**kept.get("info", {}), "geodesic_distance": episode.shortest, OURS: {**own, "info": extra}},
     }
-    goal = list(to_y_up((*episode.goal, heights[1])))
-    goals = kept.get("goals") or [{"radius": None}]
-    row["goals"] = [{**goals[0], "position": goal}]
+    if episode.task == "following":
+        row["info"] |= {ROBOT: row["start_position"], "robot_rotation": yaw, "instruction": episode.instruction}
+        ahead = (episode.reference - episode.reference[0]).norm(dim=-1).sub(AHEAD).abs().argmin()
+        row["start_position"] = kept.get("start_position") or list(to_y_up((*way[int(ahead)], heights[0])))
+        row["start_rotation"] = kept.get("start_rotation") or row["start_rotation"]
+    row["goals"] = _goals(episode, kept, list(to_y_up((*episode.goal, heights[1]))))
     if episode.task == "object goal":
         row["object_category"] = str(episode.info.get("goal_class", ""))
-        view = {"agent_state": {"position": goal, "rotation": list(yaw_to_y_up(yaw))}}
-        row["goals"] = [{"position": goal, "radius": None, "view_points": [view]}]
-    if episode.instruction and "instruction" not in kept and not _is_following(row["info"]):
+    elif episode.instruction and "instruction" not in kept and episode.task != "following":
         row["instruction"] = {"instruction_text": episode.instruction}
     if len(way) > 2 or "reference_path" in kept:
         row["reference_path"] = [list(to_y_up((*point, z))) for point, z in zip(way, levels, strict=True)]
     return row
+
+
+def _goals(episode: Episode, kept: dict[str, Any], place: list[float]) -> list[dict[str, Any]]:
+    if episode.task == "object goal":
+        view = {"agent_state": {"position": place, "rotation": [0.0, 0.0, 0.0, 1.0]}}
+        return [{"position": place, "radius": None, "view_points": [view]}]
+    if episode.task == "following" and kept.get("goals"):
+        return list(kept["goals"])
+    return [{**(kept.get("goals") or [{"radius": None}])[0], "position": place}]

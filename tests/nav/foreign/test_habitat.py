@@ -35,18 +35,23 @@ TOLD = {
 VIEWS = [[9.0, 0.0, -9.0], [2.0, 0.0, -3.5]]
 OBJECT = {**POINT, "object_category": "bed", "goals": []}
 FOLLOWED = {
-    **{key: value for key, value in POINT.items() if key != "goals"},
+    # As EVT-Bench has it: start and goals are the person's, the robot stands in `info`.
+    **POINT,
+    "goals": [{"position": [1.0, 0.0, -6.0], "radius": None}, {"position": [3.0, 0.0, -6.0], "radius": None}],
+    "start_position": [1.0, 0.0, -4.5],
     "info": {
+        "robot_position": [1.0, 0.0, -3.0],
+        "robot_rotation": 1.5,
         "human_num": 1,
         "main_humanoid_name": "female_0",
-        "human_0_start_position": [1.0, 0.0, -4.5],
-        "human_0_start_rotation": [0.0, 0.0, 0.0, 1.0],
-        "human_0_waypoint_0_position": [1.0, 0.0, -6.0],
-        "human_0_waypoint_1_position": [3.0, 0.0, -6.0],
+        "human_1_start_position": [5.0, 0.0, -1.0],
+        "human_1_start_rotation": 0.3,
+        "human_1_waypoint_1_position": [5.0, 0.0, -4.0],
         "instruction": "Follow the woman in red.",
-        "episode_mode": "stt",
+        "episode_mode": "dt",
     },
 }
+AMONG = {**POINT, "info": {**POINT["info"], "human_num": 1, "human_0_waypoint_0_position": [2.0, 0.0, -2.0]}}
 
 
 def written(path: Path, *episodes: dict, **others) -> Path:
@@ -98,14 +103,26 @@ def test_object_goals_take_the_nearest_view_point(tmp_path: Path) -> None:
 
 
 def test_following(tmp_path: Path) -> None:
-    (episode,) = read_habitat(written(tmp_path / "stt.json.gz", FOLLOWED)).episodes
+    (episode,) = read_habitat(written(tmp_path / "dt.json.gz", FOLLOWED)).episodes
     assert (episode.task, episode.instruction) == ("following", "Follow the woman in red.")
+    assert episode.start == (1.0, 3.0, 1.5)
     assert episode.reference.tolist() == [[1.0, 3.0], [1.0, 4.5], [1.0, 6.0], [3.0, 6.0]]
     assert episode.goal == (3.0, 6.0)
     assert episode.shortest == pytest.approx(1.5 + 1.5 + 2)
+    assert episode.info["people"] == [[[5.0, 1.0], [5.0, 4.0]]]
+    # Several places may also stand in one goal.
+    nested = {**FOLLOWED, "goals": [{"position": [[1.0, 0.0, -6.0], [3.0, 0.0, -6.0]]}]}
+    (other,) = read_habitat(written(tmp_path / "dt.json.gz", nested)).episodes
+    assert torch.equal(other.reference, episode.reference)
 
 
-@pytest.mark.parametrize("row", [POINT, TOLD, FOLLOWED], ids=["point", "told", "followed"])
+def test_people_beside_a_point_goal_are_social_navigation(tmp_path: Path) -> None:
+    (episode,) = read_habitat(written(tmp_path / "val.json.gz", AMONG)).episodes
+    assert (episode.task, episode.start[:2], episode.goal) == ("social", (1.0, 3.0), (4.0, 7.0))
+    assert episode.info["people"] == [[[2.0, 2.0]]]
+
+
+@pytest.mark.parametrize("row", [POINT, TOLD, FOLLOWED, AMONG], ids=["point", "told", "followed", "among"])
 def test_what_was_read_is_written_back(tmp_path: Path, row: dict) -> None:
     first = read_habitat(written(tmp_path / "a.json.gz", row)).episodes
     write_habitat(tmp_path / "b.json.gz", first)
@@ -116,7 +133,7 @@ def test_what_was_read_is_written_back(tmp_path: Path, row: dict) -> None:
                 torch.tensor(row[key]).abs().flatten().tolist(), abs=1e-6
             )
         elif key == "info":
-            assert {**row["info"], **back["info"]} == back["info"] | {"splatsim": back["info"]["splatsim"]}
+            assert {name: back["info"][name] for name in row["info"]} == row["info"]
         else:
             assert back[key] == row[key]
     again = read_habitat(tmp_path / "b.json.gz").episodes
@@ -126,7 +143,7 @@ def test_what_was_read_is_written_back(tmp_path: Path, row: dict) -> None:
 def test_our_own_episodes_come_back(tmp_path: Path) -> None:
     from splatsim.nav.generation import generate_suite
 
-    for task in ("object goal", "social", "instruction"):
+    for task in ("object goal", "social", "following"):
         episodes = generate_suite(flat(), task, 2, 3).episodes
         write_habitat(tmp_path / "ours.json.gz", episodes)
         for a, b in zip(episodes, read_habitat(tmp_path / "ours.json.gz").episodes, strict=True):
