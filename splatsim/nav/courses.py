@@ -18,8 +18,8 @@ from splatsim.tensors import TensorDataclass
 
 BANDS = ("short straight", "medium straight", "long straight", "short winding", "medium winding", "long winding")
 """By the length of the way, and by how much longer it is than the straight line."""
-TIGHTER = 3
-"""Rounds in which ways are drawn closer to corners."""
+TIGHTER = 1
+"""Rounds in which ways are drawn closer to corners; more win less than the field is wrong by."""
 DIGITS = 3
 """Of metres in episodes: millimetres."""
 
@@ -189,4 +189,7 @@ def _nearest(points: Float[Tensor, "n 2"], targets: Float[Tensor, "m 2"]) -> Flo
     """Straight distances to the nearest target."""
     from scipy.spatial import cKDTree
 
+    if len(targets) == 1:
+        straight: Tensor = (points - targets).norm(dim=-1)
+        return straight
     return torch.from_numpy(cKDTree(targets.numpy()).query(points.numpy())[0])
