@@ -6,4 +6,5 @@ from splatsim.nav.foreign.habitat import read_habitat as read_habitat
 from splatsim.nav.foreign.habitat import write_habitat as write_habitat
 from splatsim.nav.foreign.reading import Reading as Reading
 from splatsim.nav.foreign.scenarios import read_scenario as read_scenario
+from splatsim.nav.foreign.scenarios import read_scenario_split as read_scenario_split
 from splatsim.nav.foreign.scenarios import write_scenario as write_scenario

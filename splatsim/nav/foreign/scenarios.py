@@ -21,6 +21,8 @@ VERSION = "0.1"
 KEPT = "scenario"
 GOALS = ("planned_goal_world", "goal_world", "target_pose")
 """Where a mission's goal may stand in its metadata: the first that does."""
+MOST_SCENARIOS = 10_000
+"""Of one manifest."""
 PEOPLE = "people"
 """In `Episode.info`: for each person [[seconds, x, y, yaw], …]."""
 
@@ -79,6 +81,44 @@ def read_scenario(path: str | os.PathLike[str]) -> Reading:
         if key in content
     ]
     return Reading(tuple(episodes), tuple(lost))
+
+
+def read_scenario_split(path: str | os.PathLike[str], split: str | None = None) -> Reading:
+    """The scenarios that a manifest names, in its order: under "examples", "scenarios" or "splits", or as a bare list.
+
+    Args:
+        split: Which of "splits"; all of them by default.
+
+    Raises:
+        FileNotFoundError: the manifest or a scenario is missing.
+        FormatError: one of them is not what it should be, or a scenario lies outside of the manifest's folder.
+    """
+    file = Path(path)
+    content = read_json(file, "manifest of scenarios")
+    entries = content if isinstance(content, list) else _named(mapping(content, str(file)), split, file)
+    if len(entries) > MOST_SCENARIOS:
+        raise FormatError(f"{file} names {len(entries)} scenarios; expected at most {MOST_SCENARIOS}.")
+    readings = []
+    for index, named in enumerate(entries):
+        where = f"{file}: scenario {index}"
+        name = plain(str, entry(named, "path", where) if isinstance(named, dict) else named, where)
+        target = (file.parent / name).resolve()
+        if not target.is_relative_to(file.parent.resolve()):
+            raise FormatError(f"{where} is {shown(name)}; expected a file in the folder of the manifest.")
+        readings.append(read_scenario(target))
+    episodes = tuple(episode for reading in readings for episode in reading.episodes)
+    return Reading(episodes, tuple(said for reading in readings for said in reading.lost))
+
+
+def _named(content: dict[str, Any], split: str | None, file: Path) -> list[Any]:
+    if "splits" in content:
+        splits = mapping(content["splits"], f"{file}: splits")
+        if split is not None and split not in splits:
+            raise FormatError(f"{file} has the splits {', '.join(splits)}; expected {shown(split)} among them.")
+        chosen = [split] if split is not None else list(splits)
+        return [named for name in chosen for named in many(splits[name], f"{file}: splits.{name}")]
+    key = "examples" if "examples" in content else "scenarios"
+    return many(content.get(key), f"{file}: {key}")
 
 
 def write_scenario(path: str | os.PathLike[str], episodes: Sequence[Episode]) -> None:

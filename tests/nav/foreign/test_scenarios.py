@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from splatsim.errors import EpisodeError, FormatError
-from splatsim.nav.foreign import read_scenario, write_scenario
+from splatsim.nav.foreign import read_scenario, read_scenario_split, write_scenario
 
 POSE = {"x": 1.0, "y": 2.0, "yaw": 0.5}
 SCENARIO = {
@@ -91,3 +91,27 @@ def test_other_episodes_become_a_scenario(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict, said: str) -> None:
     with pytest.raises(FormatError, match=said):
         read_scenario(written(tmp_path / "s1.json", **changes))
+
+
+def test_manifests_of_every_shape(tmp_path: Path) -> None:
+    written(tmp_path / "a.json")
+    written(tmp_path / "b.json", scenario_id="s2")
+    shapes = [
+        ["a.json", "b.json"],
+        {"examples": [{"path": "a.json"}, {"path": "b.json"}]},
+        {"scenarios": ["a.json", "b.json"]},
+        {"splits": {"val_seen": ["a.json"], "val_unseen": ["b.json"]}},
+    ]
+    for shape in shapes:
+        (tmp_path / "split.json").write_text(json.dumps(shape))
+        read = read_scenario_split(tmp_path / "split.json")
+        assert [episode.name for episode in read.episodes] == ["s1/m1", "s2/m1"]
+    assert [episode.name for episode in read_scenario_split(tmp_path / "split.json", "val_unseen").episodes] == [
+        "s2/m1"
+    ]
+    with pytest.raises(FormatError, match="val_seen, val_unseen"):
+        read_scenario_split(tmp_path / "split.json", "test")
+    for outside in (["../a.json"], ["/etc/passwd"], [3], {"examples": None}):
+        (tmp_path / "split.json").write_text(json.dumps(outside))
+        with pytest.raises(FormatError):
+            read_scenario_split(tmp_path / "split.json")
