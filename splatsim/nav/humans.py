@@ -12,12 +12,14 @@ from torch import Tensor
 
 from splatsim.avatar.crowd import Crowd, OrcaOptions, Others, SocialForceOptions, Straight
 from splatsim.errors import EpisodeError
-from splatsim.grids import NavMap
+from splatsim.gaussians import Gaussians
 from splatsim.nav import physics
+from splatsim.nav.bodies import Bodies
 from splatsim.nav.episode import Episode
 from splatsim.nav.ground import RADIUS, Ground
 from splatsim.nav.patterns import PAUSE, SERVICE, Plan, away_from_queue, plan
 from splatsim.nav.setup import Setup
+from splatsim.nav.world import World
 
 Array = NDArray[np.float64]
 
@@ -38,10 +40,13 @@ class Pedestrians:
         EpisodeError: the map has no room for anybody.
     """
 
-    def __init__(self, nav_map: NavMap, setup: Setup, count: int) -> None:
+    def __init__(self, world: World, setup: Setup, count: int) -> None:
         self._setup = setup
         k = setup.humans.count
-        self._ground = Ground(nav_map) if k else None
+        self._ground = Ground(world.nav_map) if k else None
+        sensors = setup.sensors
+        pictured = k > 0 and (sensors.rgb or sensors.depth or sensors.semantic)
+        self._bodies = Bodies(world, setup.humans, count) if pictured else None
         self._lanes: list[Company | None] = [None] * count
         self.radii: Float[Tensor, " k"] = torch.full((k,), RADIUS, dtype=torch.float64)
         self._before = torch.zeros(count, k, 2, dtype=torch.float64)
@@ -63,6 +68,8 @@ class Pedestrians:
             company = Company(self._setup, episode, self._ground)
             self._lanes[lane] = company
             self._before[lane] = self._after[lane] = torch.from_numpy(company.crowd.places)
+            if self._bodies is not None:
+                self._bodies.reset(lane, episode.seed % 2**63, company.plan.places, company.plan.yaws)
 
     def begin(
         self,
@@ -97,6 +104,16 @@ class Pedestrians:
         """Let these seconds pass, within the tick that is running."""
         since = self._since[lanes] + span
         self._since[lanes] = torch.where(since >= self._setup.tick - EPSILON, self._setup.tick, since)
+        if self._bodies is not None:
+            places, velocities = self.places(lanes).numpy(), self.velocities(lanes).numpy()
+            for row, (lane, seconds) in enumerate(zip(lanes.tolist(), span.tolist(), strict=True)):
+                self._bodies.walk(lane, seconds, places[row], velocities[row])
+
+    def gaussians(self, lane: int) -> Gaussians | None:
+        """What pictures show of the people of a lane; None where there are no pictures, or nobody."""
+        if self._bodies is None:
+            return None
+        return self._bodies.gaussians(lane, self.places(torch.tensor([lane]))[0].numpy())
 
     def places(self, lanes: Int[Tensor, " m"]) -> Float[Tensor, "m k 2"]:
         """Where they are now, metres."""

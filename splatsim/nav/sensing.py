@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from splatsim.errors import EpisodeError
 from splatsim.maps import FogOfWar, People
 from splatsim.nav.birdseye import Birdseye
 from splatsim.nav.episode import Episode
 from splatsim.nav.humans import Pedestrians
 from splatsim.nav.observation import Observation
+from splatsim.nav.pictures import Pictures, Shot, intrinsics, noisy
 from splatsim.nav.setup import Setup
 from splatsim.nav.sight import Sight
 from splatsim.nav.world import World
@@ -37,6 +37,9 @@ class Senses:
     def __init__(self, world: World, setup: Setup, people: Pedestrians, count: int) -> None:
         self._world, self._setup, self._people = world, setup, people
         self._sight = Sight(world.nav_map)
+        sensors = setup.sensors
+        self._pictures = Pictures(world, sensors) if sensors.rgb or sensors.depth or sensors.semantic else None
+        self._goal_images: list[Tensor | None] = [None] * count
         self._birdseye = Birdseye(world, setup.sensors) if setup.sensors.bev != "none" else None
         self._episodes: list[Episode | None] = [None] * count
         self._starts = torch.zeros(count, 3, dtype=torch.float64)
@@ -50,6 +53,7 @@ class Senses:
     def reset(self, lane: int, episode: Episode, pose: Float[Tensor, " 3"]) -> None:
         """Begin an episode at a pose; the people are there already."""
         self._episodes[lane] = episode
+        self._goal_images[lane] = self._goal_image(episode) if episode.task == "image goal" else None
         self._starts[lane], self._drift[lane] = pose, pose
         self._noise[lane] = np.random.default_rng([episode.seed % 2**63, 0x0D0])
         if self._birdseye is not None:
@@ -71,9 +75,13 @@ class Senses:
 
     def observe(self, lanes: Sequence[int], poses: Tensor, seconds: Tensor, steps: Tensor) -> list[Observation]:
         """What the robots of these lanes see."""
-        return [self._one(lane, poses[lane], float(seconds[lane])) for lane in lanes]
+        shots = [Shot(None, None, None)] * len(lanes)
+        if self._pictures is not None and len(lanes):
+            shots = self._pictures.take(poses[list(lanes)], [self._people.gaussians(lane) for lane in lanes])
+        rows = zip(lanes, shots, strict=True)
+        return [self._one(lane, poses[lane], float(seconds[lane]), int(steps[lane]), shot) for lane, shot in rows]
 
-    def _one(self, lane: int, pose: Float[Tensor, " 3"], seconds: float) -> Observation:
+    def _one(self, lane: int, pose: Float[Tensor, " 3"], seconds: float, step: int, shot: Shot) -> Observation:
         episode, sensors = self._episodes[lane], self._setup.sensors
         assert episode is not None
         row = torch.tensor([lane])
@@ -86,16 +94,29 @@ class Senses:
             assert fog is not None
             seen = people.map(lambda values: values[self._in_view(pose, people)]) if sensors.bev == "seen" else people
             bev = self._birdseye.view(pose, fog, seen)
+        depth = shot.depth
+        if depth is not None and sensors.depth_noise > 0:
+            depth = noisy(depth, sensors.depth_noise, episode.seed % 2**63, step)
         return Observation(
             seconds=seconds,
+            rgb=shot.rgb,
+            depth=depth,
+            semantic=shot.semantic,
+            K=intrinsics(sensors) if self._pictures is not None or task == "image goal" else None,
             bev=bev,
             map_pose=_triple(believed) if sensors.bev in ("map", "seen") else None,
             pose=_triple(_within(self._starts[lane], believed)) if sensors.pose else None,
             people=self._tracked(lane, pose, people) if sensors.people else None,
             goal=_towards(believed, episode.goal) if task in ("point goal", "social") else None,
+            goal_image=self._goal_images[lane],
             goal_class=str(episode.info.get("goal_class", "")) if task == "object goal" else "",
             instruction=episode.instruction,
         )
+
+    def _goal_image(self, episode: Episode) -> Tensor:
+        """The picture to be taken at the goal, looking where the way there ends."""
+        pictures = self._pictures or Pictures(self._world, self._setup.sensors)
+        return pictures.colors((*episode.goal, _last_course(episode)))
 
     def _reckoned(self, lanes: Tensor, before: Tensor, after: Tensor) -> Float[Tensor, "m 3"]:
         """Where odometry puts the robots, in the world's frame if it were right at the start."""
@@ -174,6 +195,14 @@ class Senses:
         robot_from_world = torch.tensor([[c, s], [-s, c]], dtype=torch.float64)
         places = (people.places[seen] - pose[:2]) @ robot_from_world.T
         return People(places, people.velocities[seen] @ robot_from_world.T, people.radii[seen])
+
+
+def _last_course(episode: Episode) -> float:
+    """Where one looks at the end of the way, or, without one, from the start to the goal; radians."""
+    way = episode.reference.double()
+    pieces = (way[1:] - way[:-1])[(way[1:] != way[:-1]).any(-1)]
+    x, y = pieces[-1].tolist() if len(pieces) else (a - b for a, b in zip(episode.goal, episode.start[:2], strict=True))
+    return math.atan2(y, x)
 
 
 def _triple(pose: Tensor) -> tuple[float, float, float]:

@@ -49,7 +49,7 @@ class Simulator:
         self._episodes: list[Episode | None] = [None] * count
         self._space = world.space()
         self._radii = torch.full((count,), setup.radius, dtype=torch.float64)
-        self.people = Pedestrians(world.nav_map, setup, count)
+        self.people = Pedestrians(world, setup, count)
         self._senses = Senses(world, setup, self.people, count)
         self._recording = Recording(count, setup.humans.count)
         self._durations = torch.tensor([setup.drive.seconds(step) for step in Step], dtype=torch.float64)
