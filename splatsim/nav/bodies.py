@@ -44,8 +44,8 @@ class Bodies:
     def reset(self, lane: int, seed: int, places: Array, yaws: Array) -> None:
         """Give the people of a lane their bodies, by the episode's seed."""
         rng = np.random.default_rng([seed, 0xB0D1])
-        order = np.concatenate([rng.permutation(WARDROBE) for _ in range(math.ceil(len(places) / WARDROBE))] or [[]])
-        numbers = [int(number) for number in order[: len(places)]]
+        rounds = [rng.permutation(WARDROBE).tolist() for _ in range(math.ceil(len(places) / WARDROBE))]
+        numbers = [number for order in rounds for number in order][: len(places)]
         if self._humans.bodies == "capsules":
             self._capsules[lane] = [_capsule(number) for number in numbers]
             return

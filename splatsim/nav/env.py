@@ -4,7 +4,7 @@ The only file that needs gymnasium: `pip install "splatsim[gym]"`.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ class NavEnv(gymnasium.Env[Arrays, Any]):
         EpisodeError: there is no episode, or the setup does not fit the world.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012 - gymnasium has it so
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class NavVectorEnv(VectorEnv[Arrays, Any, Any]):
         EpisodeError: there is no episode, or the setup does not fit the world.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 - gymnasium has it so
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ def _given(actions: NDArray[Any], discrete: bool) -> torch.Tensor | list[Action]
     if discrete:
         return torch.from_numpy(np.ascontiguousarray(actions))
     rows = np.asarray(actions, np.float64).reshape(len(actions), -1).tolist()
-    return [Step.STOP if len(row) == 3 and row[2] > 0.5 else tuple(row[:2]) for row in rows]
+    return [Step.STOP if len(row) == 3 and row[2] > 0.5 else (row[0], row[1]) for row in rows]
 
 
 def _stacked(seen: list[Arrays]) -> Arrays:

@@ -34,7 +34,7 @@ def action_space_of(setup: Setup) -> "spaces.Space[Any]":
     return spaces.Box(low, np.array([drive.max_speed, drive.max_turn, 1], np.float32))
 
 
-def observation_space_of(world: World, setup: Setup, episodes: Sequence[Episode]) -> "spaces.Dict":
+def observation_space_of(world: World, setup: Setup, episodes: Sequence[Episode]) -> "spaces.Space[Any]":
     """What `arrays_of` returns: only what the sensors have, and goals where an episode has one of the kind."""
     from gymnasium import spaces
 

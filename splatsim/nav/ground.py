@@ -65,10 +65,9 @@ class Ground:
     def has_room(self, points: Array) -> NDArray[np.bool_]:
         """Whether a person can stand at each point [n 2]."""
         frame = self.nav_map.frame
-        cells = frame.cell_of(torch.from_numpy(np.ascontiguousarray(points)))
-        inside = frame.contains(cells).numpy()
-        cells = cells.numpy()
-        cells = np.where(inside[:, None], cells, 0)
+        found = frame.cell_of(torch.from_numpy(np.ascontiguousarray(points)))
+        inside = frame.contains(found).numpy()
+        cells = np.where(inside[:, None], found.numpy(), 0)
         return np.asarray(inside & self._roomy[cells[:, 0], cells[:, 1]])
 
     def nearest(self, point: Array) -> Array:

@@ -19,6 +19,7 @@ from splatsim.nav.episode import Episode
 from splatsim.nav.ground import RADIUS, Ground
 from splatsim.nav.patterns import PAUSE, SERVICE, Plan, away_from_queue, plan
 from splatsim.nav.setup import Setup
+from splatsim.nav.tracks import Tracks
 from splatsim.nav.world import World
 
 Array = NDArray[np.float64]
@@ -134,7 +135,11 @@ class Company:
         self._robot_radius = setup.radius + ROBOT_AIR
         seed = episode.seed % 2**63
         self._rng = np.random.default_rng([seed, 0x9E0])
-        self.plan: Plan = plan(setup.humans, episode, ground, self._rng)
+        self._tracks = Tracks.of(episode, setup.humans.count) if setup.humans.model == "scripted" else None
+        self._time = 0.0
+        self.plan: Plan = (
+            plan(setup.humans, episode, ground, self._rng) if self._tracks is None else _told(self._tracks)
+        )
         n = len(self.plan.places)
         self._paces = self._rng.normal(*SPEED, n).clip(0.7, 1.3)
         if self.plan.leader:
@@ -166,6 +171,12 @@ class Company:
 
     def decide(self, robot: Array, velocity: Array) -> None:
         """Where everybody will be a tick from now, in view of the robot as it is."""
+        self._time += self._tick
+        if self._tracks is not None:
+            places = self._tracks.at(self._time)
+            self.crowd.velocities = (places - self.crowd.places) / self._tick
+            self.crowd.places = places
+            return
         self._wait()
         self._send()
         self._move_up()
@@ -216,3 +227,9 @@ class Company:
         paces = np.minimum(crowd.speeds, left / self._tick)
         crowd.velocities = np.array(courses).reshape(-1, 2) * paces[:, None]
         crowd.places = crowd.places + self._tick * crowd.velocities
+
+
+def _told(tracks: Tracks) -> Plan:
+    """People who do as they are told."""
+    places = tracks.at(0.0)
+    return Plan(places, tracks.yaws(), places.copy(), np.zeros(len(places)), lambda person: None)

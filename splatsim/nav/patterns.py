@@ -69,7 +69,7 @@ def _stroll(count: int, episode: Episode, ground: Ground, rng: np.random.Generat
 
     def following(person: int) -> Array:
         goals_now[person] = _elsewhere(ground, rng, goals_now[person])
-        return goals_now[person].copy()
+        return np.array(goals_now[person])
 
     return Plan(places, _yaws(goals_now - places), goals_now.copy(), np.zeros(count), following)
 
@@ -119,7 +119,7 @@ def _lead(count: int, episode: Episode, ground: Ground, rng: np.random.Generator
         if person == 0:
             return None
         goals_now[person] = _elsewhere(ground, rng, goals_now[person])
-        return goals_now[person].copy()
+        return np.array(goals_now[person])
 
     yaws = _yaws(goals_now - places)
     yaws[0] = math.atan2(course[1], course[0])
@@ -207,11 +207,11 @@ def _shape(
 def _circle(size: int, angle: float) -> Array:
     turns = angle + 2 * math.pi * np.arange(size) / size
     radius = max(0.5, (2 * RADIUS + 0.3) * size / (2 * math.pi))
-    return radius * np.stack([np.cos(turns), np.sin(turns)], axis=-1)
+    return np.asarray(radius * np.stack([np.cos(turns), np.sin(turns)], axis=-1))
 
 
 def _line(size: int, angle: float) -> Array:
-    return SPACING * np.arange(size)[:, None] * np.array([[math.cos(angle), math.sin(angle)]])
+    return np.asarray(SPACING * np.arange(size)[:, None] * np.array([[math.cos(angle), math.sin(angle)]]))
 
 
 def _way(episode: Episode) -> Array:
@@ -233,7 +233,8 @@ def _at(way: Array, along: float) -> tuple[Array, Array]:
     ends = np.cumsum(lengths)
     piece = min(int(np.searchsorted(ends, along)), len(pieces) - 1)
     course = pieces[piece] / max(lengths[piece], 1e-12) if lengths[piece] > 0 else np.array([1.0, 0.0])
-    return way[piece] + (along - (ends[piece] - lengths[piece])) * course, course
+    point = way[piece] + (along - (ends[piece] - lengths[piece])) * course
+    return np.asarray(point), np.asarray(course)
 
 
 def _beside(way: Array, points: Array) -> Array:

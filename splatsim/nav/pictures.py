@@ -61,7 +61,7 @@ class Pictures:
 
     def cameras(self, poses: Float[Tensor, "n 3"]) -> Cameras:
         """The cameras of robots at these poses: level, and looking ahead."""
-        views = [_level(*pose, self._eye) for pose in poses.tolist()]
+        views = [_level(x, y, yaw, self._eye) for x, y, yaw in poses.tolist()]
         viewmats = torch.tensor(views, dtype=torch.float64).reshape(-1, 4, 4).float()
         cameras = Cameras(
             viewmats, intrinsics(self._sensors).expand(len(views), 3, 3), self._sensors.width, self._sensors.height

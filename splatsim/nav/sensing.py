@@ -114,9 +114,9 @@ class Senses:
         )
 
     def _goal_image(self, episode: Episode) -> Tensor:
-        """The picture to be taken at the goal, looking where the way there ends."""
+        """The picture to be taken at the goal."""
         pictures = self._pictures or Pictures(self._world, self._setup.sensors)
-        return pictures.colors((*episode.goal, _last_course(episode)))
+        return pictures.colors((*episode.goal, _gaze(episode)))
 
     def _reckoned(self, lanes: Tensor, before: Tensor, after: Tensor) -> Float[Tensor, "m 3"]:
         """Where odometry puts the robots, in the world's frame if it were right at the start."""
@@ -169,7 +169,7 @@ class Senses:
 
     def _sees(self, poses: Float[Tensor, "n 3"], others: Float[Tensor, "n 2"]) -> Bool[Tensor, " n"]:
         """Whether the tracker, which looks all around, has each other in its range and in line of sight."""
-        near = (others - poses[:, :2]).norm(dim=-1) <= self._setup.sensors.people_range
+        near: Tensor = (others - poses[:, :2]).norm(dim=-1) <= self._setup.sensors.people_range
         return near & self._sight.between(poses[:, :2], others)
 
     def _in_view(self, pose: Float[Tensor, " 3"], people: People) -> Bool[Tensor, " k"]:
@@ -197,8 +197,11 @@ class Senses:
         return People(places, people.velocities[seen] @ robot_from_world.T, people.radii[seen])
 
 
-def _last_course(episode: Episode) -> float:
-    """Where one looks at the end of the way, or, without one, from the start to the goal; radians."""
+def _gaze(episode: Episode) -> float:
+    """Where the picture at an image goal looks: as the episode says, or where the way there ends; radians."""
+    told = episode.info.get("goal_yaw")
+    if isinstance(told, (int, float)) and math.isfinite(told):
+        return float(told)
     way = episode.reference.double()
     pieces = (way[1:] - way[:-1])[(way[1:] != way[:-1]).any(-1)]
     x, y = pieces[-1].tolist() if len(pieces) else (a - b for a, b in zip(episode.goal, episode.start[:2], strict=True))

@@ -69,7 +69,7 @@ class Humans:
     count: int = 0
     """Of the people in each episode."""
     model: Literal["orca", "social force", "scripted"] = "orca"
-    """How they walk among each other; scripted ones follow their way whatever comes."""
+    """How they walk among each other; scripted ones follow their way whatever comes, or tracks that the episode has."""
     reactive: bool = True
     """Whether they give way to the robot; in either case nobody walks through anybody unpunished."""
     pattern: Literal["stroll", "cross", "leader", "group", "queue"] = "stroll"

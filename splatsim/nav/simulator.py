@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from splatsim import native
 from splatsim.errors import EpisodeError
 from splatsim.nav.actions import commands_of, steps_of
 from splatsim.nav.agent import Action, Briefing
@@ -96,15 +97,22 @@ class Simulator:
         if not lanes:
             return
         rows = torch.tensor(list(lanes))
+        # Until all is well nothing is played there: a place without room for people leaves no half of an episode.
+        self._done[rows] = True
+        for lane in lanes:
+            self._episodes[lane] = None
         self.poses[rows] = torch.tensor([episode.start for episode in episodes], dtype=torch.float64)
-        for values in (self.velocities, self.seconds, self.steps, self.static, self.human, self._done, self._stopped):
+        for values in (self.velocities, self.seconds, self.steps, self.static, self.human, self._stopped):
             values[rows] = 0
         self._limits[rows] = torch.tensor([min(episode.max_steps, 2**62) for episode in episodes])
+        with native.torch_on_one_thread():
+            for lane, episode in zip(lanes, episodes, strict=True):
+                self.people.reset(lane, episode)
+                self._senses.reset(lane, episode, self.poses[lane])
         for lane, episode in zip(lanes, episodes, strict=True):
             self._episodes[lane] = episode
-            self.people.reset(lane, episode)
-            self._senses.reset(lane, episode, self.poses[lane])
         self._recording.begin(rows, **self._row(rows))
+        self._done[rows] = False
 
     def step(self, actions: Sequence[Action] | Tensor) -> None:
         """Do what the agents say, one action for each lane; lanes that are done stand still.
@@ -112,28 +120,23 @@ class Simulator:
         Raises:
             EpisodeError: an action is not one, naming its lane; nothing has moved then.
         """
-        if self.setup.discrete:
-            steps = steps_of(actions, self._done)
+        with native.torch_on_one_thread():
+            if self.setup.discrete:
+                steps = steps_of(actions, self._done)
+                stops = steps == Step.STOP
+            else:
+                commands, stops = commands_of(actions, self._done)
             rows = (~self._done).nonzero()[:, 0]
             if not len(rows):
                 return
-            stops = steps[rows] == Step.STOP
-            before = self.poses[rows]
-            moved = self._take(rows, steps[rows])
-        else:
-            commands, stopping = commands_of(actions, self._done)
-            rows = (~self._done).nonzero()[:, 0]
-            if not len(rows):
-                return
-            stops = stopping[rows]
-            before = self.poses[rows]
-            moved = self._drive(rows, commands[rows], stops)
-        self.static[rows], self.human[rows] = moved.static, moved.human
-        self.steps[rows] += 1
-        self._stopped[rows] = stops
-        self._done[rows] = stops | (self.steps[rows] >= self._limits[rows])
-        self._senses.update(rows, before, self.poses[rows])
-        self._recording.write(rows, **self._row(rows), static=moved.static, human=moved.human)
+            before, stops = self.poses[rows], stops[rows]
+            moved = self._take(rows, steps[rows]) if self.setup.discrete else self._drive(rows, commands[rows], stops)
+            self.static[rows], self.human[rows] = moved.static, moved.human
+            self.steps[rows] += 1
+            self._stopped[rows] = stops
+            self._done[rows] = stops | (self.steps[rows] >= self._limits[rows])
+            self._senses.update(rows, before, self.poses[rows])
+            self._recording.write(rows, **self._row(rows), static=moved.static, human=moved.human)
 
     def observe(self, lanes: Sequence[int] | None = None) -> list[Observation]:
         """What the robots of these lanes, or of all, see now. Changes nothing.
@@ -144,7 +147,8 @@ class Simulator:
         chosen = list(range(self.count)) if lanes is None else list(lanes)
         for lane in chosen:
             self.episode(lane)
-        return self._senses.observe(chosen, self.poses, self.seconds, self.steps)
+        with native.torch_on_one_thread():
+            return self._senses.observe(chosen, self.poses, self.seconds, self.steps)
 
     def trajectory(self, lane: int) -> Trajectory:
         """What happened in a lane since its reset, people included.

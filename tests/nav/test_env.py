@@ -93,12 +93,3 @@ def test_continuous_actions_and_their_stop() -> None:
     env.reset()
     with pytest.raises(EpisodeError, match="lane 0"):
         env.step(np.array([math.nan, 0.0, 0.0], np.float32))
-
-
-def test_what_is_wrong_is_said() -> None:
-    with pytest.raises(EpisodeError, match="no episodes"):
-        NavEnv(WORLD, Setup(), [])
-    with pytest.raises(EpisodeError, match="expected 0 to 0"):
-        NavEnv(WORLD, Setup(), [episode()]).reset(options={"episode": 3})
-    with pytest.raises(EpisodeError, match="render_mode"):
-        NavEnv(WORLD, Setup(), [episode()], render_mode="human")

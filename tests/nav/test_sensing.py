@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from splatsim.errors import EpisodeError
 from splatsim.grids import FREE, OCCUPIED, UNKNOWN, GridFrame, NavMap
 from splatsim.nav import Episode, Humans, Sensors, Setup
 from splatsim.nav.simulator import Simulator
@@ -162,6 +161,9 @@ def test_the_goal_image_is_what_is_seen_there() -> None:
     there = set_down(ALL, (3.0, 2.0, 0.0)).observe()[0].rgb
     assert torch.equal(wanted, there)
     assert simulator.observe()[0].goal is None
+    told = set_down(ALL, (0.5, 2.0, 0.0), task="image goal", info={"goal_yaw": 1.0})
+    there = set_down(ALL, (3.0, 2.0, 1.0)).observe()[0].rgb
+    assert torch.equal(told.observe()[0].goal_image, there)
 
 
 def test_noise_of_depth_is_a_share_of_it_and_the_same_each_time() -> None:
@@ -171,13 +173,3 @@ def test_noise_of_depth_is_a_share_of_it_and_the_same_each_time() -> None:
     assert torch.equal(one, two)
     off = (one / true - 1)[true > 0]
     assert float(off.std()) == pytest.approx(0.02, rel=0.1)
-
-
-def test_pictures_need_something_to_see() -> None:
-    bare = World("bare", ROOMS.nav_map)
-    with pytest.raises(EpisodeError, match="no Gaussians to take pictures of"):
-        Simulator(bare, Setup(sensors=Sensors(rgb=True)))
-    with pytest.raises(EpisodeError, match="no semantics"):
-        Simulator(World("plain", ROOMS.nav_map, 0.0, ROOMS.gaussians), Setup(sensors=Sensors(semantic=True)))
-    with pytest.raises(EpisodeError, match="to see from above"):
-        Simulator(bare, Setup(sensors=Sensors(bev="map", bev_colors=True)))

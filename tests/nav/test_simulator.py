@@ -140,19 +140,26 @@ def test_noise_of_odometry_is_a_share_of_what_was_driven() -> None:
     assert abs(float(torch.tensor(errors).mean())) < 0.025
 
 
-def test_what_is_wrong_is_said_and_nothing_moves() -> None:
+def test_a_wrong_action_moves_nobody() -> None:
     simulator = begun(Setup(discrete=False), episode(), episode(2))
     with pytest.raises(EpisodeError, match="action of lane 1 is"):
         simulator.step([(1.0, 0.0), (math.nan, 0.0)])
     assert simulator.steps.tolist() == [0, 0]
-    with pytest.raises(EpisodeError, match="1 actions for 2 lanes"):
-        simulator.step([(1.0, 0.0)])
-    with pytest.raises(EpisodeError, match="action of lane 0 is 7; expected a step"):
-        begun().step([7])
-    with pytest.raises(EpisodeError, match="no free place"):
-        begun(None, episode(start=(0.05, -3.0, 0.0)))
-    with pytest.raises(EpisodeError, match="lane 0 has no episode yet"):
-        Simulator(WORLD, Setup()).observe()
+    # Nobody looks at what a lane is given that is over.
+    simulator.step([STOP, (0.0, 0.0)])
+    simulator.step([(math.nan, 0.0), (0.0, 0.0)])
+    assert simulator.steps.tolist() == [1, 2]
+
+
+def test_a_reset_that_fails_leaves_no_half_of_an_episode() -> None:
+    simulator = begun(Setup(humans=Humans(2)))
+    crowded = Simulator(WORLD, Setup(humans=Humans(200)))
+    with pytest.raises(EpisodeError, match="has room for"):
+        crowded.reset([0], [episode()])
+    assert crowded.done.tolist() == [True]
+    with pytest.raises(EpisodeError, match="no episode yet"):
+        crowded.trajectory(0)
+    assert simulator.done.tolist() == [False]
 
 
 def test_a_slow_robot_is_told_so() -> None:
