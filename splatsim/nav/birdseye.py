@@ -52,7 +52,8 @@ class Birdseye:
     def view(self, pose: Float[Tensor, " 3"], fog: FogOfWar, people: People) -> BevMap:
         """What the setup gives of the place now.
 
-        The surroundings stand in a frame of the robot's own: they do not tell where it is.
+        The map and the surroundings show everybody in them, what was seen only those in view now (`people` are given
+        so). The surroundings stand in a frame of the robot's own: they do not tell where it is.
         """
         if self._kind == "ego":
             return self._around(pose, fog, people)

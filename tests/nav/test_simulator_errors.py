@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from splatsim.nav import Humans, Sensors, Setup
 from splatsim.nav.simulator import Simulator
@@ -28,11 +29,10 @@ def test_sentences(tmp_path) -> None:
             "no episode yet": lambda: Simulator(WORLD, Setup()).observe(),
             "a lane that is not there": lambda: begun().reset([1], [episode()]),
             "a start in a wall": lambda: begun(None, episode(start=(0.05, -3.0, 0.0))),
-            "too few actions": lambda: begun(None, episode(), episode(2)).step([1]),
-            "no step": lambda: begun().step([7]),
-            "a speed for a robot that takes steps": lambda: begun().step([(0.5, 0.0)]),
+            "too few actions": lambda: begun(None, episode(), episode(2)).step(torch.tensor([1])),
+            "no step": lambda: begun().step(torch.tensor([7])),
+            "half a step": lambda: begun().step(torch.tensor([0.5])),
             "NaN": lambda: begun(Setup(discrete=False)).step([(math.nan, 0.0)]),
-            "words for a robot that takes speeds": lambda: begun(Setup(discrete=False)).step(["go"]),
             "too many people": lambda: begun(Setup(humans=Humans(200))),
             "no room for anybody": lambda: Simulator(hole, Setup(humans=Humans(1))),
             "too few tracks": lambda: begun(told, episode(info={"people": []})),
