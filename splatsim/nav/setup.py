@@ -69,11 +69,13 @@ class Humans:
     count: int = 0
     """Of the people in each episode."""
     model: Literal["orca", "social force", "scripted"] = "orca"
-    """How they walk among each other; scripted ones follow their way whatever comes."""
+    """How they walk among each other; scripted ones follow their way whatever comes, or tracks that the episode has."""
     reactive: bool = True
     """Whether they give way to the robot; in either case nobody walks through anybody unpunished."""
     pattern: Literal["stroll", "cross", "leader", "group", "queue"] = "stroll"
     """Stroll about; go where the robot's way leads; lead it; stand and talk in a group; stand in line."""
+    bodies: Literal["avatars", "capsules"] = "avatars"
+    """What pictures show of them: dressed people who walk, or a few upright Gaussians each, which is quicker."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.count <= 200:
