@@ -6,6 +6,8 @@ from pathlib import Path
 
 from splatsim.errors import FormatError
 from splatsim.formats.compressed_ply import write_compressed_ply as write_compressed_ply
+from splatsim.formats.gltf_gaussians import read_gltf_gaussians as read_gltf_gaussians
+from splatsim.formats.gltf_gaussians import write_gltf_gaussians as write_gltf_gaussians
 from splatsim.formats.ply import is_antialiased_ply
 from splatsim.formats.ply import read_ply as read_ply
 from splatsim.formats.ply import write_ply as write_ply
@@ -22,12 +24,16 @@ READERS: dict[str, Callable[..., Gaussians]] = {
     ".splat": read_splat,
     ".spz": read_spz,
     COMPRESSED_PLY: read_ply,
+    ".glb": read_gltf_gaussians,
+    ".gltf": read_gltf_gaussians,
 }
 WRITERS: dict[str, Callable[..., None]] = {
     ".ply": write_ply,
     ".splat": write_splat,
     ".spz": write_spz,
     COMPRESSED_PLY: write_compressed_ply,
+    ".glb": write_gltf_gaussians,
+    ".gltf": write_gltf_gaussians,
 }
 TAGS = {".ply": is_antialiased_ply, COMPRESSED_PLY: is_antialiased_ply, ".spz": is_antialiased_spz}
 
