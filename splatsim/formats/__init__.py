@@ -11,6 +11,7 @@ from splatsim.formats.gltf_gaussians import write_gltf_gaussians as write_gltf_g
 from splatsim.formats.ply import is_antialiased_ply
 from splatsim.formats.ply import read_ply as read_ply
 from splatsim.formats.ply import write_ply as write_ply
+from splatsim.formats.sog import read_sog as read_sog
 from splatsim.formats.splat import read_splat as read_splat
 from splatsim.formats.splat import write_splat as write_splat
 from splatsim.formats.spz import is_antialiased_spz
@@ -24,6 +25,7 @@ READERS: dict[str, Callable[..., Gaussians]] = {
     ".splat": read_splat,
     ".spz": read_spz,
     COMPRESSED_PLY: read_ply,
+    ".sog": read_sog,
     ".glb": read_gltf_gaussians,
     ".gltf": read_gltf_gaussians,
 }
