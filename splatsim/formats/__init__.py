@@ -8,6 +8,7 @@ from splatsim.errors import FormatError
 from splatsim.formats.compressed_ply import write_compressed_ply as write_compressed_ply
 from splatsim.formats.gltf_gaussians import read_gltf_gaussians as read_gltf_gaussians
 from splatsim.formats.gltf_gaussians import write_gltf_gaussians as write_gltf_gaussians
+from splatsim.formats.ksplat import read_ksplat as read_ksplat
 from splatsim.formats.ply import is_antialiased_ply
 from splatsim.formats.ply import read_ply as read_ply
 from splatsim.formats.ply import write_ply as write_ply
@@ -26,6 +27,7 @@ READERS: dict[str, Callable[..., Gaussians]] = {
     ".spz": read_spz,
     COMPRESSED_PLY: read_ply,
     ".sog": read_sog,
+    ".ksplat": read_ksplat,
     ".glb": read_gltf_gaussians,
     ".gltf": read_gltf_gaussians,
 }
