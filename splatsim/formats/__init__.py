@@ -18,6 +18,10 @@ from splatsim.formats.splat import write_splat as write_splat
 from splatsim.formats.spz import is_antialiased_spz
 from splatsim.formats.spz import read_spz as read_spz
 from splatsim.formats.spz import write_spz as write_spz
+from splatsim.formats.usd import read_usd as read_usd
+from splatsim.formats.usd import read_usd_sequence as read_usd_sequence
+from splatsim.formats.usd import write_usd as write_usd
+from splatsim.formats.usd import write_usd_sequence as write_usd_sequence
 from splatsim.gaussians import Gaussians
 
 COMPRESSED_PLY = ".compressed.ply"
@@ -30,6 +34,10 @@ READERS: dict[str, Callable[..., Gaussians]] = {
     ".ksplat": read_ksplat,
     ".glb": read_gltf_gaussians,
     ".gltf": read_gltf_gaussians,
+    ".usd": read_usd,
+    ".usda": read_usd,
+    ".usdc": read_usd,
+    ".usdz": read_usd,
 }
 WRITERS: dict[str, Callable[..., None]] = {
     ".ply": write_ply,
@@ -38,6 +46,9 @@ WRITERS: dict[str, Callable[..., None]] = {
     COMPRESSED_PLY: write_compressed_ply,
     ".glb": write_gltf_gaussians,
     ".gltf": write_gltf_gaussians,
+    ".usd": write_usd,
+    ".usda": write_usd,
+    ".usdc": write_usd,
 }
 TAGS = {".ply": is_antialiased_ply, COMPRESSED_PLY: is_antialiased_ply, ".spz": is_antialiased_spz}
 
@@ -48,6 +59,7 @@ def load_gaussians(path: str | os.PathLike[str]) -> Gaussians:
     Raises:
         FileNotFoundError: there is no such file.
         FormatError: the extension is another one, or the file is not what it claims.
+        BackendUnavailable: it is a USD file, and the package usd-core is missing.
     """
     return READERS[extension_of(path)](path)
 
@@ -64,6 +76,7 @@ def save_gaussians(path: str | os.PathLike[str], gaussians: Gaussians, *, antial
         FormatError: the extension is another one, or one that is only read.
         ValueError: a number is not finite or out of range.
         FileNotFoundError: the folder does not exist.
+        BackendUnavailable: it is to be a USD file, and the package usd-core is missing.
     """
     WRITERS[extension_of(path, to_write=True)](path, gaussians, antialiased=antialiased)
 
