@@ -199,7 +199,8 @@ def _between(
     low = np.stack([chunks[name] for name in names[:3]], axis=1).astype(np.float32)[which]
     high = np.stack([chunks[name] for name in names[3:]], axis=1).astype(np.float32)[which]
     with np.errstate(over="ignore", invalid="ignore"):  # what leaves float32 is refused with the other numbers
-        return low * (1 - fractions) + high * fractions
+        values: Float32[np.ndarray, "n 3"] = low * (1 - fractions) + high * fractions
+    return values
 
 
 def _fractions(
