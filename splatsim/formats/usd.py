@@ -3,7 +3,7 @@
 The schema came with OpenUSD 26.03 and stores physical values: linear scales, opacities, unit quaternions, and the SH
 coefficients of one Gaussian after the other with the signs of the 3DGS files. A field may have time samples, so a
 person in motion is one prim. Stages are written z up in metres, and read by what they say of both: USD takes y up and
-centimetres where a stage says nothing. This is the only file that imports pxr (the package usd-core).
+centimetres where a stage says nothing. Only this file and its probe import pxr (the package usd-core).
 """
 
 import os
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from splatsim.errors import BackendUnavailable, FormatError
 from splatsim.formats._files import atomic_writer, existing_file
 from splatsim.formats._placement import Z_UP_FROM_X_UP, Z_UP_FROM_Y_UP, Matrix, placed
+from splatsim.formats._usd_probe import fatal_fault
 from splatsim.formats._values import refuse_numbers, to_gaussians, to_numpy, unit_quats
 from splatsim.gaussians import Gaussians
 from splatsim.spherical_harmonics import MAX_DEGREE
@@ -131,7 +132,6 @@ def _write(path: Path, frames: list[tuple[float | None, Gaussians]]) -> None:
             stage.SetEndTimeCode(frames[-1][0])
         _author(prim, frames)
         stage.GetRootLayer().Save()
-        del prim, stage
         with atomic_writer(path) as file, open(draft, "rb") as made:
             while block := made.read(1 << 20):
                 file.write(block)
@@ -188,11 +188,11 @@ def _at(path: Path, stage: Any, code: float | None) -> Gaussians:
     turn = {"X": Z_UP_FROM_X_UP, "Y": Z_UP_FROM_Y_UP, "Z": np.eye(4)}.get(axis)
     if turn is None or not (np.isfinite(unit) and unit > 0):
         raise FormatError(f"{path} has the up axis {axis} and {unit} m per unit; expected X, Y or Z and more than 0.")
-    metres: Matrix = np.diag([unit, unit, unit, 1.0])
+    to_z_up: Matrix = turn @ np.diag([unit, unit, unit, 1.0])
     places, parts, total = pxr.UsdGeom.XformCache(time), [], 0
     for prim in _prims(path, stage):
         to_stage = np.array(places.GetLocalToWorldTransform(prim)).T  # USD multiplies rows from the left
-        parts.append(placed(path, _read(path, prim, time), turn @ metres @ to_stage))
+        parts.append(placed(path, _read(path, prim, time), to_z_up @ to_stage))
         total += len(parts[-1])
         if total > max(PLAUSIBLE_GAUSSIANS, path.stat().st_size // LEAST_BYTES):
             raise FormatError(f"{path} asks for {total} Gaussians or more; expected what its size can hold.")
@@ -203,8 +203,7 @@ def _read(path: Path, prim: Any, time: Any) -> Gaussians:
     """The Gaussians of one prim, in its own frame."""
     name = prim.GetPath()
     means = _array(path, prim, "positions", time)
-    degree = prim.GetAttribute(DEGREE).Get(time)
-    sh = _array(path, prim, SH, time)
+    degree, sh = prim.GetAttribute(DEGREE).Get(time), _array(path, prim, SH, time)
     if means is None or sh is None or degree not in range(MAX_DEGREE + 1):
         raise FormatError(
             f"{path} has no positions, or no {SH} of a degree from 0 to {MAX_DEGREE}, in {name}; expected both."
@@ -267,6 +266,8 @@ def _codes(path: Path, stage: Any) -> list[float]:
 
 
 def _open(path: Path) -> Any:
+    if fault := fatal_fault(path):
+        raise FormatError(f"{path} {fault}; expected a whole USD file.")
     if known := _pxr().Sdf.Layer.Find(str(path)):
         known.Reload()  # else a file that was replaced would be taken from memory
     return _pxr().Usd.Stage.Open(str(path))
@@ -286,7 +287,7 @@ def _refusing(path: Path) -> Iterator[None]:
 
 
 def _pxr() -> Any:
-    """The package of OpenUSD, imported when it is first needed."""
+    """OpenUSD, imported when it is first needed."""
     try:
         import pxr
         from pxr import Sdf, Tf, Usd, UsdGeom, UsdVol, Vt  # noqa: F401 - become attributes of pxr

@@ -8,6 +8,7 @@ import torch
 
 from splatsim.errors import BackendUnavailable, FormatError
 from splatsim.formats import (
+    _usd_probe,
     load_gaussians,
     read_usd,
     read_usd_sequence,
@@ -170,3 +171,16 @@ def test_times_must_increase(tmp_path, cloud, times):
 def test_frames_must_be_the_same_gaussians(tmp_path, cloud):
     with pytest.raises(ValueError, match="expected one and the same"):
         write_usd_sequence(tmp_path / "a.usda", [(0.0, cloud(0)), (1.0, cloud(1))])
+
+
+def test_a_file_on_which_usd_core_crashes_is_refused():
+    """Ours with changed bytes, on which usd-core 26.11 ends by a segmentation fault."""
+    with pytest.raises(FormatError, match=r"crash\.usdc .*; expected a (whole )?USD file"):
+        read_usd(Path(__file__).parent / "data" / "crash.usdc")
+
+
+def test_a_file_that_keeps_usd_core_busy_is_refused(tmp_path, cloud, monkeypatch):
+    write_usd(tmp_path / "a.usdc", cloud(0, count=2))
+    monkeypatch.setattr(_usd_probe, "PATIENCE", 1e-6)
+    with pytest.raises(FormatError, match="keeps usd-core busy"):
+        read_usd(tmp_path / "a.usdc")
