@@ -153,7 +153,7 @@ class Scene:
 
 
 def open_scene(path: Path) -> Scene:
-    """A scene folder, or a .ply, .splat or .spz file as a scene of nothing but its Gaussians.
+    """A scene folder, or a file of Gaussians (docs/formats.md) as a scene of nothing but them.
 
     Raises:
         FileNotFoundError: there is nothing at this path, or no scene in this folder.

@@ -23,7 +23,15 @@ def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "scenes/README.md", "docs/conventions.md", "docs/reconstruct.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "scenes/README.md",
+        "docs/conventions.md",
+        "docs/formats.md",
+        "docs/reconstruct.md",
+    ],
 )
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page

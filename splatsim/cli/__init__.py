@@ -11,6 +11,7 @@ from splatsim import doctor
 from splatsim.cli import avatar
 from splatsim.cli.avatar_demo import avatar_demo
 from splatsim.cli.bev import bev_of_scene
+from splatsim.cli.convert import convert
 from splatsim.cli.reconstruct import reconstruct_footage
 from splatsim.cli.refine import refine_maps
 from splatsim.cli.render import fly_through
@@ -23,7 +24,7 @@ def view(
     port: int = 8080,
     max_gaussians: int = 500_000,
 ) -> None:
-    """Show a scene folder or a .ply, .splat or .spz file in the browser, until Ctrl-C.
+    """Show a scene folder or a file of Gaussians (.ply, .glb, .sog …) in the browser, until Ctrl-C.
 
     Args:
         scene: The scene.
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "render": fly_through,
         "refine": refine_maps,
         "bev": bev_of_scene,
+        "convert": convert,
         "view": view,
         "avatar": list_avatar_commands,
         "doctor": diagnose,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from splatsim import video
 from splatsim.avatar.avatar import Avatar
 from splatsim.avatar.captured import read_motion
-from splatsim.avatar.export import write_animated_glb, write_habitat, write_ply_sequence
+from splatsim.avatar.export import frame_times, write_animated_glb, write_habitat, write_ply_sequence
 from splatsim.avatar.people import make_person
 from splatsim.avatar.retargeting import retarget
 from splatsim.avatar.rigged_models import read_rigged_model
@@ -21,6 +21,7 @@ from splatsim.avatar.skinning import Mode
 from splatsim.cameras import Cameras
 from splatsim.cli.avatar_fit import fit_capture
 from splatsim.errors import FormatError
+from splatsim.formats import write_usd_sequence
 from splatsim.rendering import render
 
 SKY = (0.75, 0.78, 0.80)
@@ -95,7 +96,7 @@ def export(
     avatar: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="AVATAR")],
     motion: Path,
     out: Path,
-    kind: Literal["ply", "glb", "habitat"] = "glb",
+    kind: Literal["ply", "glb", "habitat", "usd"] = "glb",
     fps: float = 30.0,
     mode: Mode = "polar",
     clip: str | None = None,
@@ -105,10 +106,10 @@ def export(
     Args:
         avatar: The avatar (.npz).
         motion: A recorded motion: .bvh, AMASS .npz, AIST++ .pkl, or a model with animations.
-        out: A new folder (ply, habitat) or a .glb file.
-        kind: A PLY for every frame, an animated mesh, or the files of Habitat-GS.
+        out: A new folder (ply, habitat), a .glb file, or a .usdc or .usda file (usd).
+        kind: A PLY for every frame, an animated mesh, the files of Habitat-GS, or Gaussians with time samples.
         fps: Frames per second.
-        mode: How the Gaussians follow the bones (ply).
+        mode: How the Gaussians follow the bones (ply, usd).
         clip: Which animation of a model.
     """
     person = Avatar.load(avatar)
@@ -119,6 +120,11 @@ def export(
     if kind == "ply":
         count = write_ply_sequence(out, person, moved, fps=fps, mode=mode)
         print(f"{out}: {count} frames of {len(person)} Gaussians")
+        return
+    if kind == "usd":
+        times = frame_times(moved, fps).tolist()
+        write_usd_sequence(out, ((time, person.pose(moved.at(time), mode)) for time in times))
+        print(f"{out}: {len(times)} time samples of {len(person)} Gaussians")
         return
     if kind == "habitat":
         write_habitat(out, person, moved, fps=fps)

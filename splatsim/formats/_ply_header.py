@@ -8,6 +8,9 @@ from splatsim.errors import FormatError
 
 MAX_HEADER_BYTES = 1 << 20
 
+ANTIALIASED = "SplatRenderMode: mip"
+"""The comment that Gaussians are to be rendered with antialiasing, as Brush writes it."""
+
 BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": ""}
 
 # Both families of names that the field uses, with numpy's codes.

@@ -11,15 +11,21 @@ import math
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from splatsim.formats._values import ByteArray, FloatArray, exp, from_bytes, to_bytes, unit_quats
+from splatsim.formats._values import (
+    OTHERS,
+    ByteArray,
+    FloatArray,
+    exp,
+    from_bytes,
+    quats_of_smallest_three,
+    to_bytes,
+    unit_quats,
+)
 
 COLOR_SCALE = 0.15
 QUAT_STEPS = 511  # of a smallest-three component, from 0 to sqrt(1/2)
 SH_BUCKET_1, SH_BUCKET_REST = 8, 16  # 5 bits for band 1 and 4 bits for the others, for the sake of compression
 MAX_FIXED = (1 << 23) - 1
-
-# The three components that a smallest-three quaternion (xyzw) stores, by the index of the one it leaves out.
-STORED = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 
 # The axes in which the SH function of each coefficient from band 1 on is odd.
 ODD_AXES = ("y", "z", "x", "xy", "yz", "", "xz", "", "y", "xyz", "y", "z", "x", "z", "x")
@@ -84,15 +90,10 @@ def unpack_quats(stream: ByteArray, version: int) -> Float32[np.ndarray, "n 4"]:
         w = np.sqrt(np.maximum(0, 1 - (xyz * xyz).sum(axis=1, keepdims=True)))
         return np.concatenate([w, xyz], axis=1)
     packed = stream.view("<u4")
-    rows = np.arange(len(packed))
-    largest = packed >> 30
     fields = packed[:, None] >> np.array([20, 10, 0], np.uint32)
     magnitudes = (fields & QUAT_STEPS).astype(np.float32) * np.float32(math.sqrt(0.5) / QUAT_STEPS)
     stored = np.where(fields & 512, -magnitudes, magnitudes)
-    xyzw = np.empty((len(packed), 4), np.float32)
-    xyzw[rows[:, None], STORED[largest]] = stored
-    xyzw[rows, largest] = np.sqrt(np.maximum(0, 1 - (stored * stored).sum(axis=1)))
-    return np.roll(xyzw, 1, axis=1)
+    return np.roll(quats_of_smallest_three(stored, packed >> 30), 1, axis=1)
 
 
 def pack_quats(quats: Float[np.ndarray, "n 4"]) -> ByteArray:
@@ -100,7 +101,7 @@ def pack_quats(quats: Float[np.ndarray, "n 4"]) -> ByteArray:
     xyzw = np.roll(unit_quats(quats), -1, axis=1)
     rows = np.arange(len(xyzw))
     largest = np.abs(xyzw).argmax(axis=1)
-    stored = xyzw[rows[:, None], STORED[largest]]
+    stored = xyzw[rows[:, None], OTHERS[largest]]
     negative = (stored < 0) ^ (xyzw[rows, largest] < 0)[:, None]
     magnitudes = np.floor(np.abs(stored) * (QUAT_STEPS / math.sqrt(0.5)) + 0.5).astype(np.uint32)
     fields = np.minimum(magnitudes, QUAT_STEPS) | negative.astype(np.uint32) << 9

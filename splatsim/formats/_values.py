@@ -16,6 +16,9 @@ ByteArray = npt.NDArray[np.uint8]
 # exp(x) / (1 + exp(x)), which is inf / inf from x = 89 on.
 LOGIT_OF_ZERO, LOGIT_OF_ONE = -110.0, 30.0
 
+OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+"""The components that a smallest-three quaternion stores, by the index of the one it leaves out."""
+
 # A shorter or longer quaternion has a square that leaves the range of float32.
 SHORTEST_QUAT, LONGEST_QUAT = 1e-12, 1e12
 
@@ -69,6 +72,17 @@ def unit_quats(quats: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     usable = usable_quats(quats).astype(np.float64)
     unit: npt.NDArray[np.float64] = usable / np.linalg.norm(usable, axis=1, keepdims=True)
     return unit
+
+
+def quats_of_smallest_three(
+    stored: npt.NDArray[np.floating], left_out: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float32]:
+    """Unit quaternions [n 4] of all components [n 3] but the largest, which is positive, by the index of that one."""
+    rows = np.arange(len(stored))
+    quats = np.empty((len(stored), 4), np.float32)
+    quats[rows[:, None], OTHERS[left_out]] = stored
+    quats[rows, left_out] = np.sqrt(np.maximum(0, 1 - (stored * stored).sum(axis=1)))
+    return quats
 
 
 def sigmoid(logits: npt.NDArray[np.floating]) -> FloatArray:

@@ -1,19 +1,21 @@
 """Animated glTF (.glb): one skinned mesh with vertex colours, its joints and a clip."""
 
-import json
 import os
-import struct
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from splatsim.formats._files import atomic_writer
-
-Array = npt.NDArray[Any]
-FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125
-ARRAY_BUFFER, ELEMENT_BUFFER = 34962, 34963
+from splatsim.formats._gltf_container import (
+    ARRAY_BUFFER,
+    ELEMENT_BUFFER,
+    FLOAT,
+    UNSIGNED_INT,
+    UNSIGNED_SHORT,
+    Array,
+    GltfBuffer,
+    write_container,
+)
 
 
 @dataclass
@@ -55,7 +57,7 @@ def write_glb(path: str | os.PathLike[str], mesh: SkinnedMesh, clip: Clip | None
     Raises:
         FileNotFoundError: the folder does not exist.
     """
-    buffer = _Buffer()
+    buffer = GltfBuffer()
     before = np.concatenate([np.zeros((1, 3)), mesh.places[list(mesh.parents[1:])]])
     nodes: list[dict[str, Any]] = [
         {"name": name, "translation": offset.tolist()}
@@ -83,47 +85,10 @@ def write_glb(path: str | os.PathLike[str], mesh: SkinnedMesh, clip: Clip | None
     }
     if clip is not None:
         tree["animations"] = [_animation(buffer, clip)]
-    tree |= {"accessors": buffer.accessors, "bufferViews": buffer.views, "buffers": [{"byteLength": len(buffer.data)}]}
-    text = json.dumps(tree, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    binary = bytes(buffer.data) + b"\0" * (-len(buffer.data) % 4)
-    with atomic_writer(path) as file:
-        file.write(struct.pack("<4sII", b"glTF", 2, 28 + len(text) + len(binary)))
-        file.write(struct.pack("<I4s", len(text), b"JSON") + text)
-        file.write(struct.pack("<I4s", len(binary), b"BIN\0") + binary)
+    write_container(path, tree, buffer)
 
 
-class _Buffer:
-    """Bytes of the file, and what lies where."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.views: list[dict[str, int]] = []
-        self.accessors: list[dict[str, Any]] = []
-
-    def add(
-        self, rows: Array, kind: str, component: int = FLOAT, target: int | None = None, limits: bool = False
-    ) -> int:
-        """The accessor of an array [n width]."""
-        dtype = {FLOAT: "<f4", UNSIGNED_BYTE: "u1", UNSIGNED_SHORT: "<u2", UNSIGNED_INT: "<u4"}[component]
-        packed = np.ascontiguousarray(rows, dtype=dtype)
-        self.data += b"\0" * (-len(self.data) % 4)
-        view: dict[str, int] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": packed.nbytes}
-        if target is not None:
-            view["target"] = target
-        accessor: dict[str, Any] = {
-            "bufferView": len(self.views), "componentType": component, "count": len(packed), "type": kind,
-        }  # fmt: skip
-        if limits:
-            table = packed.reshape(len(packed), -1)
-            accessor |= {"min": table.min(0).tolist(), "max": table.max(0).tolist()}
-        self.data += packed.tobytes()
-        self.views.append(view)
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
-
-
-def _primitive(buffer: _Buffer, mesh: SkinnedMesh) -> dict[str, Any]:
+def _primitive(buffer: GltfBuffer, mesh: SkinnedMesh) -> dict[str, Any]:
     colors = np.concatenate([np.round(mesh.colors * 65535), np.full((len(mesh.colors), 1), 65535)], axis=1)
     attributes = {
         "POSITION": buffer.add(mesh.vertices, "VEC3", target=ARRAY_BUFFER, limits=True),
@@ -146,7 +111,7 @@ def _primitive(buffer: _Buffer, mesh: SkinnedMesh) -> dict[str, Any]:
     return {"attributes": attributes, "indices": indices, "material": 0}
 
 
-def _animation(buffer: _Buffer, clip: Clip) -> dict[str, Any]:
+def _animation(buffer: GltfBuffer, clip: Clip) -> dict[str, Any]:
     times = buffer.add(clip.times[:, None], "SCALAR", limits=True)
     samplers = [{"input": times, "output": buffer.add(clip.root, "VEC3")}]
     channels: list[dict[str, Any]] = [{"sampler": 0, "target": {"node": 0, "path": "translation"}}]

@@ -15,8 +15,9 @@ import numpy as np
 
 from splatsim.errors import FormatError
 from splatsim.formats._files import atomic_writer, existing_file
-from splatsim.formats._ply_header import BYTE_ORDERS, Element, PlyHeader, read_ply_header, shortened
+from splatsim.formats._ply_header import ANTIALIASED, BYTE_ORDERS, Element, PlyHeader, read_ply_header, shortened
 from splatsim.formats._values import FloatArray, exp, logit, refuse_numbers, sigmoid, to_gaussians, to_numpy
+from splatsim.formats.compressed_ply import is_compressed_ply, read_compressed_ply
 from splatsim.gaussians import Gaussians
 
 POSITION = ["x", "y", "z"]
@@ -31,17 +32,15 @@ REST_COUNTS = (0, 9, 24, 45)
 
 MAX_ASCII_LINE = 1 << 20
 
-ANTIALIASED = "SplatRenderMode: mip"
-"""The comment of Brush for Gaussians that were fitted with antialiasing."""
 ANTIALIASED_COMMENTS = (ANTIALIASED, "antialiased 1")
-"""The same, and that of Postshot."""
+"""The comment of Brush for Gaussians that were fitted with antialiasing, and that of Postshot."""
 
 
 def read_ply(path: str | os.PathLike[str]) -> Gaussians:
     """Gaussians from a 3DGS PLY file: binary of either byte order or ascii, SH degree 0 to 3, properties in any order.
 
     `feature_0`, `feature_1`, … become `features`; further properties and elements are passed over. Infinity is taken
-    as a logit only, of an opacity of 0 or 1: converters from SPZ write it.
+    as a logit only, of an opacity of 0 or 1: converters from SPZ write it. A compressed file is told by its header.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -50,6 +49,8 @@ def read_ply(path: str | os.PathLike[str]) -> Gaussians:
     found = existing_file(path)
     with open(found, "rb") as file:
         header = read_ply_header(file, found)
+        if is_compressed_ply(header):
+            return read_compressed_ply(found)
         vertex = _vertex(header, found)
         rest = _numbered(vertex, "f_rest", found)
         if len(rest) not in REST_COUNTS:
@@ -132,11 +133,6 @@ def _vertex(header: PlyHeader, path: Path) -> Element:
     if vertex is None:
         names = shortened(", ".join(header.elements))
         raise FormatError(f'{path} has the elements {names}; expected one named "vertex" with the Gaussians.')
-    if "packed_position" in vertex.scalars:
-        raise FormatError(
-            f"{path} is a compressed PLY file (its vertices have packed_position), which is not supported; "
-            "expected a plain 3DGS PLY file with x, y, z and scale_0."
-        )
     if vertex.lists:
         raise FormatError(
             f"{path} has the list property {shortened(vertex.lists[0])} in its vertices; expected plain numbers."

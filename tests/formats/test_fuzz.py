@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import torch
 from splatsim import Gaussians
 from splatsim.errors import FormatError
 from splatsim.formats import load_gaussians, save_gaussians
+from tests.formats.test_ksplat import ksplat, section
+from tests.formats.test_sog import bundle, members
 
 TRIALS = 150
 MEMORY = 32 << 20  # bytes, for files of a few kilobytes
@@ -42,7 +45,11 @@ end_header
 """
 
 
-@pytest.fixture(params=["binary.ply", "ascii.ply", "a.splat", "new.spz", "old.spz", "plain.spz"])
+KINDS = ["binary.ply", "ascii.ply", "a.splat", "new.spz", "old.spz", "plain.spz", "a.compressed.ply", "a.sog"]
+KINDS += ["a.ksplat", "a.glb", "a.gltf", "a.usda", "a.usdc"]
+
+
+@pytest.fixture(params=KINDS)
 def valid(request, tmp_path, cloud) -> Path:
     """A valid file, of another format or variant each time."""
     path = tmp_path / request.param
@@ -52,9 +59,23 @@ def valid(request, tmp_path, cloud) -> Path:
         body = bytes(random.Random(3).randbytes(5 * (20 + 24)))
         data = b"NGSP\3\0\0\0\5\0\0\0\2\x0c\0\0" + body
         path.write_bytes(gzip.compress(data, mtime=0) if request.param == "old.spz" else data)
+    elif request.param == "a.sog":
+        bundle(path, members(sh=True))
+    elif request.param == "a.ksplat":
+        body = struct.pack("<I3f", 2, 1, 2, 3) + 2 * struct.pack(
+            "<3H3e4e4B9e", *range(3), *[0.5] * 7, *range(4), *[0] * 9
+        )
+        path.write_bytes(ksplat([section(2, 2, 256, 1, 5.0, 12, 0, 0, 1, 1)], body, 2, precision=1))
     else:
+        if path.suffix.startswith(".usd"):
+            pytest.importorskip("pxr", reason="the package usd-core is not installed (extra usd)")
         save_gaussians(path, cloud(2, count=5, features=1))
     return path
+
+
+def trials(path: Path) -> int:
+    """Fewer for the formats that take long to open."""
+    return {".usda": TRIALS // 5, ".usdc": TRIALS // 30}.get(path.suffix, TRIALS)
 
 
 def check(path: Path, data: bytes) -> bool:
@@ -93,16 +114,16 @@ def test_the_valid_file_is_valid(valid):
 
 def test_every_cut_is_survived(valid):
     data = valid.read_bytes()
-    for length in sorted({*range(0, len(data), 1 + len(data) // TRIALS), len(data) - 1}):
+    for length in sorted({*range(0, len(data), 1 + len(data) // trials(valid)), len(data) - 1}):
         whole = check(valid, data[:length])
-        # A .splat file has no header, and an ascii file may lose its last line break.
-        assert not whole or valid.suffix == ".splat" or valid.name == "ascii.ply"
+        # A .splat file has no header, and a text file may lose its last line break.
+        assert not whole or valid.suffix in (".splat", ".usda") or valid.name == "ascii.ply"
 
 
 def test_changed_bytes_are_survived(valid):
     data = valid.read_bytes()
     rng = random.Random(1)
-    for _ in range(TRIALS):
+    for _ in range(trials(valid)):
         changed = bytearray(data)
         for _ in range(rng.choice((1, 1, 1, 2, 5, 20))):
             changed[rng.randrange(len(data))] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
@@ -113,7 +134,7 @@ def test_changed_headers_are_survived(valid):
     data = valid.read_bytes()
     rng = random.Random(2)
     head = data.find(b"end_header") + 1 or 32
-    for _ in range(TRIALS):
+    for _ in range(trials(valid)):
         changed = bytearray(data)
         start = rng.randrange(min(head, len(data)))
         piece = rng.choice((b"\xff" * 4, b"\0" * 8, b"9" * 18, b"9" * 5000, b"\n", b" ", b"-1", rng.randbytes(3)))
@@ -124,7 +145,7 @@ def test_changed_headers_are_survived(valid):
 def test_pieces_doubled_dropped_and_swapped_are_survived(valid):
     data = valid.read_bytes()
     rng = random.Random(4)
-    for _ in range(TRIALS):
+    for _ in range(trials(valid)):
         first, second, third = sorted(rng.randrange(len(data)) for _ in range(3))
         a, b, c, d = data[:first], data[first:second], data[second:third], data[third:]
         check(valid, rng.choice((a + c + d, a + b + b + c + d, a + c + b + d, data + b)))
