@@ -91,9 +91,12 @@ def _play(contest: Contest, jobs: Sequence[Job], options: RunOptions) -> Iterato
 
 def _play_here(contest: Contest, jobs: Sequence[Job]) -> Iterator[tuple[Result, Timing]]:
     player = Player(contest)
-    with native.torch_on_one_thread():  # as in workers: torch's sums depend on the number of threads
-        for job in jobs:
-            yield player.play(job)
+    try:
+        with native.torch_on_one_thread():  # as in workers: torch's sums depend on the number of threads
+            for job in jobs:
+                yield player.play(job)
+    finally:
+        player.close()
 
 
 def _key(contest: Contest, job: Job) -> tuple[str, str]:

@@ -19,7 +19,7 @@ class Caller:
     """One thread for calls that may hang."""
 
     def __init__(self) -> None:
-        self._asked: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+        self._asked: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
         self._answers: SimpleQueue[tuple[Any, str]] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self.hangs = False
@@ -55,9 +55,12 @@ class Caller:
                 return False
         return True
 
+    def end(self) -> None:
+        """Let the thread end when it has nothing to do any more."""
+        self._asked.put(None)
+
     def _serve(self) -> None:
-        while True:
-            call = self._asked.get()
+        while (call := self._asked.get()) is not None:
             try:
                 self._answers.put((call(), ""))
             except BaseException as error:  # noqa: BLE001 - whatever an agent does, also sys.exit, ends its episode alone

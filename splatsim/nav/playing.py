@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from numbers import Integral
@@ -100,6 +101,16 @@ class Player:
         """Whether an agent still hangs in this process, which had better end."""
         self._hanging = [caller for caller in self._hanging if not caller.settle(SETTLE_SECONDS)]
         return bool(self._hanging)
+
+    def close(self) -> None:
+        """Let go of the agents; those that hold something, such as a connection, are asked to close it."""
+        for agent, caller in self._agents.values():
+            close = getattr(agent, "close", None)
+            if callable(close):
+                with suppress(CallFailed):
+                    caller.call(close, seconds=SETTLE_SECONDS)
+            caller.end()
+        self._agents.clear()
 
     def play(self, job: Job) -> tuple[Result, Timing]:
         """Play an episode from its start to its end, or to where the agent fails.

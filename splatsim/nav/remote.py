@@ -64,6 +64,10 @@ class RemoteAgent:
         with suppress(EpisodeError):
             self._line.ask({"endpoint": "reset"})
 
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
+
     def act(self, observation: Observation) -> Action:
         """The next action of the last answer, or of a new one."""
         assert observation.rgb is not None

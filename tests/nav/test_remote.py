@@ -11,12 +11,16 @@ import pytest
 import torch
 
 from splatsim.errors import EpisodeError
-from splatsim.nav import Briefing, Observation, wire
+from splatsim.nav import Briefing, Episode, Observation, Setup, wire
+from splatsim.nav.benchmark import run_suite
+from splatsim.nav.entrant import entrant
 from splatsim.nav.policy_line import check_address
 from splatsim.nav.policy_reply import read_reply, steps_to
 from splatsim.nav.remote import RemoteAgent, RemoteOptions
+from splatsim.nav.suite import Suite
 from splatsim.nav.unicycle import Drive, Step
 from tests.nav.policy_servers import Policy, serving
+from tests.nav.test_sensing import ROOMS
 from tests.sentences import check_sentences
 
 QUICK = RemoteOptions(seconds=5.0, connect_seconds=1.0, width=8, height=6)
@@ -223,3 +227,24 @@ def test_bytes_at_random_give_an_error_that_is_ours(seed: int) -> None:
     except EpisodeError:
         return
     assert len(moves) <= 1024
+
+
+def test_a_server_plays_a_suite_of_the_benchmark(tmp_path: Path) -> None:
+    """With everything that can be sent, in a room of Gaussians, up to the table of results."""
+    place = ROOMS
+    way = torch.tensor([[0.6, 2.0], [1.35, 2.0]], dtype=torch.float64)
+    episode = Episode("e", "rooms", (0.6, 2.0, 0.0), (1.35, 2.0), 0.75, way, instruction="straight on", max_steps=9)
+    suite = Suite("one", "rooms", place.content_hash, Setup(), (episode,))
+    policy = Policy(lambda question, asked: {"actions": [1, 1, 1, 0]})
+    options = RemoteOptions(width=16, height=12, depth=True, bev=True, seconds=30.0)
+    with serving(policy) as address:
+        results = run_suite(place, suite, [entrant(address, remote=options)], tmp_path / "run")
+    assert [result.failure for result in results] == [""]
+    assert results[0].actions == (1, 1, 1, 0)
+    assert results[0].metrics["strict"]["success"] == 1
+    asked = policy.questions[1]
+    assert asked["images"].shape == (12, 16, 3)
+    assert asked["depth"].dtype == np.float32
+    assert asked["bev.cells"].shape == place.nav_map.frame.shape == asked["bev.rgb"].shape[:2]
+    assert asked["bev.pose"][:2].tolist() == pytest.approx([0.6, 2.0], abs=1e-6)
+    assert asked["goal.polar"].tolist() == pytest.approx([0.75, 0.0], abs=1e-6)
