@@ -10,6 +10,8 @@ import tyro
 from splatsim import doctor
 from splatsim.cli import avatar
 from splatsim.cli.avatar_demo import avatar_demo
+from splatsim.cli.bench import bench
+from splatsim.cli.bench_compare import compare_runs
 from splatsim.cli.bev import bev_of_scene
 from splatsim.cli.convert import convert
 from splatsim.cli.reconstruct import reconstruct_footage
@@ -47,7 +49,10 @@ def list_avatar_commands() -> None:
     print("splatsim avatar " + " | ".join(GROUPS["avatar"]))
 
 
-GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"avatar": avatar.COMMANDS | {"demo": avatar_demo}}
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
+    "avatar": avatar.COMMANDS | {"demo": avatar_demo},
+    "bench": {"compare": compare_runs},
+}
 """Commands of more than one word."""
 
 
@@ -59,12 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "refine": refine_maps,
         "bev": bev_of_scene,
         "convert": convert,
+        "bench": bench,
         "view": view,
         "avatar": list_avatar_commands,
         "doctor": diagnose,
     }
     program, given = "splatsim", list(sys.argv[1:] if arguments is None else arguments)
-    if len(given) > 1 and given[0] in GROUPS:
+    # "bench" is a command by itself, too.
+    if len(given) > 1 and given[0] in GROUPS and (given[0] != "bench" or given[1] in GROUPS["bench"]):
         program, commands = f"splatsim {given[0]}", GROUPS[given.pop(0)]
     try:
         tyro.extras.subcommand_cli_from_dict(

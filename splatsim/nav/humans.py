@@ -151,6 +151,8 @@ class Company:
         ]
         self._waits = self.plan.waits.copy()
         self._rest = np.zeros(n)
+        # Of their own: what somebody does next must not depend on who else was held up by the robot, and when.
+        self._moods = self._rng.spawn(n)
         self._service = self._rng.uniform(*SERVICE)
         self._queue = list(self.plan.together)
         try:
@@ -195,7 +197,7 @@ class Company:
         for person in np.flatnonzero(self.crowd.arrived).tolist():
             self._rest[person] -= self._tick
             if self._rest[person] <= 0:
-                self._rest[person] = self._rng.uniform(*PAUSE)
+                self._rest[person] = self._moods[person].uniform(*PAUSE)
                 goal = self.plan.next(person)
                 if goal is not None:
                     self.crowd.send(person, self._ground.way(goal))

@@ -44,7 +44,7 @@ class Plan:
     waits: Array
     """Seconds that they stand before, [k]."""
     next: Callable[[int], Array | None]
-    """Where somebody goes who has arrived; None for who stays."""
+    """Where somebody goes who has arrived, whenever that is and whoever else has; None for who stays."""
     leader: bool = False
     """Whether the first one leads the robot."""
     together: list[int] = field(default_factory=list)
@@ -66,9 +66,10 @@ def _stroll(count: int, episode: Episode, ground: Ground, rng: np.random.Generat
     places = ground.start(rng, count, robot, [], episode.name)
     goals = [_elsewhere(ground, rng, place) for place in places]
     goals_now = np.array(goals).reshape(count, 2)
+    own = rng.spawn(count)
 
     def following(person: int) -> Array:
-        goals_now[person] = _elsewhere(ground, rng, goals_now[person])
+        goals_now[person] = _elsewhere(ground, own[person], goals_now[person])
         return np.array(goals_now[person])
 
     return Plan(places, _yaws(goals_now - places), goals_now.copy(), np.zeros(count), following)
@@ -114,11 +115,12 @@ def _lead(count: int, episode: Episode, ground: Ground, rng: np.random.Generator
     places = ground.start(rng, count - 1, robot, [first], episode.name)
     goals_now = np.array([end, *(_elsewhere(ground, rng, place) for place in places)])
     places = np.array([first, *places])
+    own = rng.spawn(count)
 
     def following(person: int) -> Array | None:
         if person == 0:
             return None
-        goals_now[person] = _elsewhere(ground, rng, goals_now[person])
+        goals_now[person] = _elsewhere(ground, own[person], goals_now[person])
         return np.array(goals_now[person])
 
     yaws = _yaws(goals_now - places)

@@ -1,4 +1,4 @@
-"""Distances along the floor from many places at once, and the places of a map that a robot can come to."""
+"""Distances along the floor from many places at once."""
 
 import math
 
@@ -17,16 +17,3 @@ def distances_from(nav_map: NavMap, places: Bool[Tensor, "rows cols"]) -> Float[
     if bool((places & free).any()):
         native.march(free.to(torch.uint8).contiguous(), distances)
     return distances * nav_map.frame.resolution
-
-
-def largest_part(nav_map: NavMap) -> Bool[Tensor, "rows cols"]:
-    """The largest connected part of the free cells; cells that touch at a corner are not connected by it."""
-    from scipy.ndimage import label
-
-    parts, count = label(nav_map.free.cpu().numpy())
-    if count == 0:
-        return torch.zeros(nav_map.frame.shape, dtype=torch.bool)
-    labels = torch.from_numpy(parts).long()
-    sizes = torch.bincount(labels.flatten(), minlength=count + 1)
-    sizes[0] = 0
-    return labels == int(sizes.argmax())

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from splatsim.nav import Episode, Humans, Sensors, Setup
-from splatsim.nav.ground import RADIUS
+from splatsim.nav.ground import RADIUS, Ground
+from splatsim.nav.humans import Company
 from splatsim.nav.simulator import Simulator
 from splatsim.nav.social import closest_approach
 from splatsim.nav.unicycle import Drive, Step
 from splatsim.nav.world import World
 from tests.maps.rooms import drawn, sees
-from tests.nav.test_simulator import alike, begun, episode
+from tests.nav.test_simulator import WORLD, alike, begun, episode
 
 STOP, FORWARD, LEFT, RIGHT = Step
 TIGHT = 0.2 + RADIUS
@@ -183,6 +184,17 @@ def test_the_tracker_sees_whom_nothing_hides() -> None:
         assert len(simulator.observe()[0].people) == int((free & near).sum())
         hidden += int((near & ~free).sum())
     assert hidden > 0
+
+
+@pytest.mark.parametrize("pattern", ["stroll", "leader"])
+def test_where_somebody_goes_next_does_not_depend_on_who_else_has_arrived(pattern) -> None:
+    """Otherwise a robot that holds one person up would send all the others elsewhere."""
+    ways = []
+    for order in ((1, 2, 1, 2), (2, 2, 1, 1)):
+        going = Company(Setup(humans=Humans(3, pattern=pattern)), episode(5), Ground(WORLD.nav_map)).plan
+        goals = [(person, tuple(going.next(person))) for person in order]
+        ways.append([[goal for person, goal in goals if person == who] for who in (1, 2)])
+    assert ways[0] == ways[1]
 
 
 def test_people_walk_as_the_episode_tells() -> None:
