@@ -164,6 +164,7 @@ def _seen(
     """Colour and mean depth of what cells show, as if it were opaque, and whether they show enough to tell."""
     # Light of the lowest band alone can fall below 0, which the renderer cuts off for each Gaussian as in any view.
     seen = render(gaussians, camera, antialiased=options.antialiased, backend=options.backend)
+    assert seen.depths is not None
     light = torch.cat([seen.colors[0], (seen.depths * seen.alphas)[0, ..., None], seen.alphas[0, ..., None]], -1).cpu()
     pooled = torch.nn.functional.avg_pool2d(light.movedim(-1, 0)[None], options.supersampling)[0].movedim(0, -1)
     alphas = pooled[..., 4]
