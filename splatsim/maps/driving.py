@@ -16,6 +16,8 @@ from splatsim.maps.solid import LEAST_VIEWS
 
 FLOOR_BAND = 0.1
 """Metres above and below the floor in which what is seen is the floor."""
+ROUGH = 2.0
+"""Times its roughness: what stands no higher than this above the clearance cannot be told from the floor itself."""
 CARRIED = (0.5, 2.2)
 """Metres above the floor between which a camera is carried by somebody who stands on it."""
 STRIDE = 0.6
@@ -70,15 +72,17 @@ def drive_map(
 ) -> NavMap:
     """The map of what stands between the robot's clearance and its height above the floor.
 
-    A cell is free where nothing solid stands in that band and the floor is seen there or beside, or nearly all of the
-    band is looked through, and where somebody carried the camera. Without cameras, where Gaussians of the floor lie.
+    On a rough floor the band begins higher. A cell is free where nothing solid stands in it and the floor is seen there
+    or beside, or nearly all of the band is looked through, and where somebody carried the camera. Without cameras,
+    where Gaussians of the floor lie.
 
     Args:
         walked: Where the camera was, metres, in order: whoever carried it at the height of a body stood on free floor.
         speck: Square metres; groups of occupied cells that are smaller, in the midst of free ones, are noise.
     """
     heights = _heights(frame, floor)
-    band = (heights > robot.clearance) & (heights < robot.height)
+    lowest = min(robot.clearance + ROUGH * floor.thickness, (robot.clearance + robot.height) / 2)
+    band = (heights > lowest) & (heights < robot.height)
     ground = heights.abs() < FLOOR_BAND + frame.voxel_size / 2
     occupied = (solid & band).any(2)
     if carving is None:

@@ -53,3 +53,24 @@ def test_a_nook_of_one_room_stays_free() -> None:
               #####.###
               #########"""
     assert torch.equal(map_of(plan), drawn(plan).cells)
+
+
+def test_what_is_lower_than_the_roughness_of_the_floor_is_floor() -> None:
+    frame = VoxelFrame((0.0, 0.0, -0.1), 0.05, (20, 20, 40))
+    solid = torch.zeros(frame.shape, dtype=torch.bool)
+    solid[:, :, 1] = True
+    solid[5:10, 5:10, 4] = True  # a bump from 0.10 to 0.15 m
+    solid[12:17, 12:17, 4:8] = True  # a box of 0.3 m
+    smooth, rough = (drive_map(frame, solid, Floor(0.0, thickness=t), Robot()).cells.flip(0).T for t in (0.0, 0.02))
+    assert bool((smooth[5:10, 5:10] == OCCUPIED).all())
+    assert bool((rough[5:10, 5:10] == FREE).all())
+    assert bool((smooth[12:17, 12:17] == OCCUPIED).all() and (rough[12:17, 12:17] == OCCUPIED).all())
+
+
+def test_a_floor_rougher_than_the_robot_is_tall_still_has_obstacles() -> None:
+    frame = VoxelFrame((0.0, 0.0, -0.1), 0.05, (20, 20, 12))
+    solid = torch.zeros(frame.shape, dtype=torch.bool)
+    solid[:, :, 1] = True
+    solid[5:10, 5:10, 2:12] = True
+    cells = drive_map(frame, solid, Floor(0.0, thickness=1.0), Robot(height=0.4)).cells.flip(0).T
+    assert bool((cells[5:10, 5:10] == OCCUPIED).all())
