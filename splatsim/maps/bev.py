@@ -17,11 +17,11 @@ from splatsim.semantics import UNLABELLED, Semantics, render_labels
 
 ABOVE = 1.0
 """Metres between the cut and the camera, so that what is cut through is not before the near plane."""
-
-
 FINE = 3
 """Rays along each side of a cell of which the middle one tells height and class: the renderer blurs by about half of
 what lies between two rays, and whole cells would grow what stands on them by one."""
+THIN = 0.1
+"""Share of the light of a cell that must come from the scene for the cell to show something."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,11 @@ def bird_view(
     camera = _overhead(frame, top, FINE, low)
     middle = slice(FINE // 2, None, FINE)
     with torch.no_grad():
-        colors = _colors(low, _overhead(frame, top, options.supersampling, low), options)
+        colors, mean, observed = _seen(low, _overhead(frame, top, options.supersampling, low), options)
         surface = render_surface(low, camera, antialiased=options.antialiased, backend=options.backend)
     depths = surface.depths[0, middle, middle].cpu()
-    observed = depths > 0
+    depths = torch.where(depths > 0, depths, mean)
+    observed |= depths > 0
     labels: UInt8[Tensor, "rows cols"] | None = None
     names: tuple[str, ...] = ()
     if semantics is not None:
@@ -157,11 +158,20 @@ def _camera(frame: GridFrame | EgoFrame, top: float, supersampling: int) -> Came
     return Cameras(view[None], K[None], columns, rows, "ortho")
 
 
-def _colors(gaussians: Gaussians, camera: Cameras, options: BevOptions) -> Tensor:
+def _seen(
+    gaussians: Gaussians, camera: Cameras, options: BevOptions
+) -> tuple[Float[Tensor, "rows cols 3"], Float[Tensor, "rows cols"], Bool[Tensor, "rows cols"]]:
+    """Colour and mean depth of what cells show, as if it were opaque, and whether they show enough to tell."""
     # Light of the lowest band alone can fall below 0, which the renderer cuts off for each Gaussian as in any view.
-    seen = render(gaussians, camera, depths=False, antialiased=options.antialiased, backend=options.backend)
-    picture = seen.colors[0].cpu().clamp(0, 1).movedim(-1, 0)[None]
-    return torch.nn.functional.avg_pool2d(picture, options.supersampling)[0].movedim(0, -1).contiguous()
+    seen = render(gaussians, camera, antialiased=options.antialiased, backend=options.backend)
+    assert seen.depths is not None
+    light = torch.cat([seen.colors[0], (seen.depths * seen.alphas)[0, ..., None], seen.alphas[0, ..., None]], -1).cpu()
+    pooled = torch.nn.functional.avg_pool2d(light.movedim(-1, 0)[None], options.supersampling)[0].movedim(0, -1)
+    alphas = pooled[..., 4]
+    observed = alphas > THIN
+    # Seen from where no camera was, a floor can be thin; its colour is that of what is there, without the black behind.
+    pooled = torch.where(observed[..., None], pooled / alphas.clamp_min(THIN)[..., None], 0)
+    return pooled[..., :3].clamp(0, 1).contiguous(), pooled[..., 3].contiguous(), observed
 
 
 def _with_unlabelled(

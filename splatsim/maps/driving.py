@@ -16,6 +16,8 @@ from splatsim.maps.solid import LEAST_VIEWS
 
 FLOOR_BAND = 0.1
 """Metres above and below the floor in which what is seen is the floor."""
+ROUGH = 2.0
+"""Times its roughness: what stands no higher than this above the clearance cannot be told from the floor itself."""
 CARRIED = (0.5, 2.2)
 """Metres above the floor between which a camera is carried by somebody who stands on it."""
 STRIDE = 0.6
@@ -24,6 +26,8 @@ BODY = 0.25
 """Metres around the camera that whoever carries it fills."""
 SEEN_THROUGH = 0.8
 """Share of the height band that must be looked through where the floor itself is not seen."""
+AROUND = np.ones((3, 3), bool)
+"""A cell and the eight beside it."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,17 @@ def drive_map(
 ) -> NavMap:
     """The map of what stands between the robot's clearance and its height above the floor.
 
-    A cell is free where nothing solid stands in that band and the floor is seen there or beside, or nearly all of the
-    band is looked through, and where somebody carried the camera. Without cameras, where Gaussians of the floor lie.
+    On a rough floor the band begins higher. A cell is free where nothing solid stands in it and the floor is seen there
+    or beside, or nearly all of the band is looked through, and where somebody carried the camera. Without cameras,
+    where Gaussians of the floor lie.
 
     Args:
         walked: Where the camera was, metres, in order: whoever carried it at the height of a body stood on free floor.
         speck: Square metres; groups of occupied cells that are smaller, in the midst of free ones, are noise.
     """
     heights = _heights(frame, floor)
-    band = (heights > robot.clearance) & (heights < robot.height)
+    lowest = min(robot.clearance + ROUGH * floor.thickness, (robot.clearance + robot.height) / 2)
+    band = (heights > lowest) & (heights < robot.height)
     ground = heights.abs() < FLOOR_BAND + frame.voxel_size / 2
     occupied = (solid & band).any(2)
     if carving is None:
@@ -153,12 +159,32 @@ def _dilated(mask: Bool[Tensor, "a b"]) -> Bool[Tensor, "a b"]:
 
 
 def _without_specks(free: Bool[Tensor, "a b"], smallest: float) -> Bool[Tensor, "a b"]:
-    """Free cells with small groups of others filled in, and without slivers that are narrower than three cells."""
-    from scipy.ndimage import binary_opening, label
+    """Free cells with small groups of others filled in, and without tunnels."""
+    from scipy.ndimage import label
 
     found = free.numpy().copy()
-    groups, _ = label(~found, np.ones((3, 3)))
+    groups, _ = label(~found, AROUND)
     sizes = np.bincount(groups.ravel())
     sizes[0] = 0
     found |= (groups > 0) & (sizes[groups] < smallest)
-    return torch.from_numpy(binary_opening(found, np.ones((3, 3))))
+    return torch.from_numpy(_without_tunnels(found))
+
+
+def _without_tunnels(free: Bool[np.ndarray, "a b"]) -> Bool[np.ndarray, "a b"]:
+    """Free cells less the strips narrower than three cells that join two wide places, or none.
+
+    Such a strip through a wall is noise, or too narrow for any robot. A nook of one wide place stays: it is seen.
+    """
+    from scipy.ndimage import binary_dilation, binary_opening, find_objects, label
+
+    wide = binary_opening(free, AROUND)
+    strips, count = label(free & ~wide, AROUND)
+    kept = np.zeros(count + 1, bool)
+    for number, (rows, columns) in enumerate(find_objects(strips), start=1):
+        # A margin of two cells: contacts that are joined within it are one.
+        box = tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in (rows, columns))
+        contacts = binary_dilation(strips[box] == number, AROUND) & wide[box]
+        kept[number] = label(contacts, AROUND)[1] == 1
+    kept[0] = False
+    found: Bool[np.ndarray, "a b"] = wide | kept[strips]
+    return found

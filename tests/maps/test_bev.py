@@ -42,6 +42,20 @@ def test_the_table_lies_on_its_cells_to_half_a_cell(bev) -> None:
     assert float(tall.sum()) * 0.05**2 == pytest.approx((x1 - x0) * (y1 - y0), rel=0.2)
 
 
+def test_a_thin_floor_shows_its_colour_and_height_and_no_floor_shows_nothing(bev) -> None:
+    gaussians, _ = room()
+    solid = (gaussians.means[:, 2] > 0.01) | (gaussians.means[:, 0] > 2.1)
+    thin = bird_view(gaussians.replace(opacities=torch.where(solid, 0.98, 0.15)), FRAME)
+    for place in ((1.5, 1.5), (0.5, 2.5)):
+        at = cell(FRAME, *place)
+        assert bool(thin.observed[at])
+        assert thin.colors[at].tolist() == pytest.approx(bev.colors[at].tolist(), abs=0.01)
+        assert float(thin.heights[at]) == pytest.approx(0, abs=0.01)
+    hole = bird_view(gaussians.select(solid), FRAME)
+    assert not bool(hole.observed[cell(FRAME, 1.5, 1.5)])
+    assert not bool(hole.colors[cell(FRAME, 1.5, 1.5)].any())
+
+
 def test_a_body_that_looks_west_sees_the_west_above() -> None:
     gaussians, semantics = room()
     frame = EgoFrame((1.5, 0.7, math.pi), 0.05, (40, 40), 1.0)
