@@ -65,7 +65,10 @@ def test_heavy_packages_stand_behind_one_file() -> None:
         "gsplat": {"rendering/_cuda.py"},
         "tyro": {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("cli/*.py")},
         "pycolmap": {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("reconstruction/poses/*.py")},
-        "viser": {"viewer.py"},
+        "viser": {"viewer/server.py"},
+        "rerun": {"viewer/rerun_file.py"},
+        "nerfstudio": {f"integrations/nerfstudio/{name}.py" for name in ("method", "model", "dataparser")},
+        "pytorch3d": set(),
         "pyarrow": {"formats/parquet.py"},
         "zstandard": {"formats/spz.py", "formats/_spz_packing.py"},
     }
