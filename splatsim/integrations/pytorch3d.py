@@ -15,7 +15,7 @@ from torch import Tensor
 from splatsim.avatar.body import ShapedBody
 from splatsim.avatar.skeleton import Pose, Skeleton
 from splatsim.avatar.skin_weights import SkinWeights
-from splatsim.avatar.surface import sample_surface
+from splatsim.avatar.surface import Paint, sample_surface
 from splatsim.cameras import Cameras
 from splatsim.errors import BackendUnavailable
 from splatsim.fitting.initialisation import gaussians_from_points
@@ -108,14 +108,11 @@ def gaussians_from_meshes(meshes: Any, count: int = 30_000, *, index: int = 0, s
         ValueError: the texture is of another kind, the mesh has no area, or the count is out of range.
     """
     vertices, faces = meshes.verts_list()[index].float().cpu(), meshes.faces_list()[index].long().cpu()
-    corners = _corner_colors(meshes, index, faces)
-
-    def paint(triangles: Tensor, shares: Tensor) -> Tensor:
-        return corners(triangles, shares).clamp(0, 1)
-
     skin = SkinWeights(torch.zeros(len(vertices), 1, dtype=torch.int32), torch.ones(len(vertices), 1))
     still = Skeleton(("root",), (-1,), torch.zeros(1, 3))
-    return sample_surface(vertices, faces, skin, still, paint, count=count, seed=seed, name=f"mesh {index}").gaussians
+    return sample_surface(
+        vertices, faces, skin, still, _painter(meshes, index, faces), count=count, seed=seed, name=f"mesh {index}"
+    ).gaussians
 
 
 def body_to_meshes(
@@ -184,14 +181,14 @@ def gaussians_from_pointclouds(clouds: Any, *, index: int = 0, opacity: float = 
     return gaussians if features.shape[1] < 4 else gaussians.replace(opacities=features[:, 3].clamp(0, 1))
 
 
-def _corner_colors(meshes: Any, index: int, faces: Tensor) -> Any:
+def _painter(meshes: Any, index: int, faces: Tensor) -> Paint:
     """A function that gives the colours of points, from their triangles and barycentric shares."""
     renderer, textures = _import("renderer"), meshes.textures
     if textures is None:
         return lambda triangles, shares: torch.full((len(triangles), 3), GREY)
     if isinstance(textures, renderer.TexturesVertex):
         colors = textures.verts_features_list()[index][:, :3].float().cpu()
-        return lambda triangles, shares: (colors[faces[triangles]] * shares[..., None]).sum(1)
+        return lambda triangles, shares: (colors[faces[triangles]] * shares[..., None]).sum(1).clamp(0, 1)
     if not isinstance(textures, renderer.TexturesUV) or textures.maps_ids_padded() is not None:
         kind = type(textures).__name__
         raise ValueError(
@@ -209,7 +206,8 @@ def _corner_colors(meshes: Any, index: int, faces: Tensor) -> Any:
             align_corners=textures.align_corners,
             padding_mode="border",
         )
-        return found[0, :, 0].mT
+        colors: Tensor = found[0, :, 0].mT.clamp(0, 1)
+        return colors
 
     return sample
 

@@ -142,7 +142,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
             if not isinstance(sys.modules.get(name), _Stub):
                 monkeypatch.setitem(sys.modules, name, _Stub(name))
         vars(sys.modules[".".join(parts)]).update(names)
-    for ours in ("plugins", "model", "dataparser"):
+    for ours in ("method", "model", "dataparser"):
         monkeypatch.delitem(sys.modules, f"splatsim.integrations.nerfstudio.{ours}", raising=False)
 
 

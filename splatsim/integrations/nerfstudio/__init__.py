@@ -1,5 +1,5 @@
-"""nerfstudio: our fit as its method `splatsim`, our scenes as its data. `plugins` is what its entry points load.
+"""nerfstudio: our fit as its method `splatsim`, our scenes as its data.
 
-nerfstudio's pins fight ours, so nothing here but `plugins`, `model` and `dataparser` imports it, and these three are
-imported by nerfstudio alone.
+nerfstudio's pins fight ours, so nothing here but `method`, `model` and `dataparser` imports it, and these three are
+imported by nerfstudio alone, through its entry points.
 """

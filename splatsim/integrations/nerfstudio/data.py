@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from splatsim import camera_paths, video
+from splatsim import camera_paths
 from splatsim.cameras import Cameras
 from splatsim.errors import FormatError
 from splatsim.formats.transforms import PosedPicture, write_transforms
@@ -152,7 +152,8 @@ def _rendered(opened: Scene, rows: list[int], staging: Path, max_size: int) -> I
         path = f"{IMAGES}/{row:05d}.png"
         with torch.no_grad():
             seen = render(gaussians, cameras[index], antialiased=opened.antialiased, depths=False)
-        video.write_picture(staging / path, video.to_bytes(seen.colors[0]))
+        shown = (255 * seen.colors[0].clamp(0, 1)).round().to(torch.uint8)
+        Image.fromarray(shown.numpy()).save(staging / path)  # not by splatsim.video, which wants an ffmpeg
         yield PosedPicture(path, cameras[index])
 
 

@@ -1,10 +1,15 @@
-"""The dataparser `splatsim-scene`: a folder of a splatsim scene as data for any method of nerfstudio."""
+"""The dataparser `splatsim-scene`: a folder of a splatsim scene as data for any method of nerfstudio.
+
+nerfstudio loads this file while it makes its list of dataparsers, before there are methods: what imports those stands
+in `method`.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
+from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
 from splatsim.integrations.nerfstudio.data import scene_as_data
 
@@ -37,3 +42,8 @@ class SplatsimScene(Nerfstudio):  # type: ignore[misc]
             return super()._generate_dataparser_outputs(split)
         finally:
             self.config.data = given
+
+
+dataparser = DataParserSpecification(
+    config=SplatsimSceneConfig(), description="A scene folder of splatsim: its pictures, or renders of its Gaussians."
+)

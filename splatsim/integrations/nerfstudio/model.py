@@ -123,7 +123,7 @@ class SplatsimModel(Model):  # type: ignore[misc]
         trained_from_data = torch.eye(4)
         trained_from_data[:3] = dataparser_transform[:3].float().cpu()
         gaussians = self.fit.splats.gaussians().detach().to("cpu")
-        facts = {
+        facts: dict[str, Any] = {
             "generator": "nerfstudio, method splatsim",
             "steps": self.fit.step,
             "render": {"antialiased": self.config.antialiased},

@@ -1,4 +1,4 @@
-"""What nerfstudio finds through its entry points: the method `splatsim` and the dataparser `splatsim-scene`."""
+"""The method `splatsim`, which nerfstudio finds through its entry point."""
 
 import torch
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
@@ -6,10 +6,8 @@ from nerfstudio.data.datamanagers.full_images_datamanager import FullImageDatama
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
-from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 from nerfstudio.plugins.types import MethodSpecification
 
-from splatsim.integrations.nerfstudio.dataparser import SplatsimSceneConfig
 from splatsim.integrations.nerfstudio.model import SplatsimModelConfig
 
 STEPS = 5000
@@ -27,7 +25,7 @@ method = MethodSpecification(
         pipeline=VanillaPipelineConfig(
             datamanager=FullImageDatamanagerConfig(
                 dataparser=NerfstudioDataParserConfig(load_3D_points=True),
-                cache_images="cpu",
+                cache_images="gpu",  # on the device, whichever it is; "cpu" pins memory, which needs a CUDA build
                 cache_images_type="uint8",
             ),
             model=SplatsimModelConfig(),
@@ -37,7 +35,4 @@ method = MethodSpecification(
         vis="viewer",
     ),
     description="3D Gaussian splatting by splatsim: trains on a CPU, deterministic, without densification heuristics.",
-)
-dataparser = DataParserSpecification(
-    config=SplatsimSceneConfig(), description="A scene folder of splatsim: its pictures, or renders of its Gaussians."
 )
