@@ -82,7 +82,7 @@ def test_too_many_voxels_become_larger_ones() -> None:
 
 def test_pictures_lie_where_their_cells_are() -> None:
     picture = nav_picture(nav_map(), Floor(0.5))
-    assert picture.center == pytest.approx((0.0, 0.0, 0.52))
+    assert picture.center == pytest.approx((0.0, 0.0, 0.54))
     assert (picture.width, picture.height) == (4.0, 3.0)
     assert picture.image[0, 0, 0] > 200  # red in the north
     assert picture.image[3, 2, 1] > 180  # green where it is free

@@ -19,7 +19,7 @@ MAX_VOXELS = 60_000
 """Of more cubes than this, eight neighbours become one."""
 CELL_COLORS = {FREE: (70, 190, 110, 150), OCCUPIED: (215, 70, 60, 220), UNKNOWN: (0, 0, 0, 0)}
 """Red, green, blue and opacity of the states of a cell."""
-FLOATS = {"nav_map": 0.02, "bev": 0.04}
+FLOATS = {"bev": 0.02, "nav_map": 0.04}
 """Metres above the floor at which the pictures lie, so that neither hides in the floor or in the other."""
 MOST_CELLS = 600
 """Along the longer side of a view from above, where the scene brings no map."""

@@ -24,7 +24,7 @@ from splatsim.spherical_harmonics import C0
 from splatsim.transforms import quat_from_rotmat
 from splatsim.viewer.avatars import read_avatars, stand
 from splatsim.viewer.layers import FloorPicture, Voxels, bev_picture, floor_of, nav_picture, surface_voxels
-from splatsim.viewer.splats import MAX_GAUSSIANS, bulk, covariances, most_important
+from splatsim.viewer.splats import MAX_GAUSSIANS, covariances, extent, most_important
 
 MAX_FRUSTUMS = 60
 """So many cameras are drawn, evenly along their order."""
@@ -188,9 +188,10 @@ class Viewer:
     def _add_cameras(self, scene: Scene) -> None:
         if scene.cameras is None or scene.cameras.model != "pinhole" or len(scene.cameras) == 0:
             return
+        assert scene.gaussians is not None
         shown = np.unique(np.linspace(0, len(scene.cameras) - 1, MAX_FRUSTUMS).round().astype(int))
         cameras = scene.cameras[torch.from_numpy(shown)].to(torch.float32)
-        size = 0.006 * _extent(scene)
+        size = 0.006 * extent(scene.gaussians)
 
         def make() -> list[Any]:
             return [self._frustum(index, cameras[index], size) for index in range(len(cameras))]
@@ -223,7 +224,7 @@ class Viewer:
         forward = camera.world_from_cam[0, :3, 2].double().numpy()
         view = self.server.initial_camera
         view.position = tuple(position)
-        view.look_at = tuple(position + forward * 0.2 * _extent(scene))
+        view.look_at = tuple(position + forward * 0.2 * extent(scene.gaussians))
         view.fov = fov
 
 
@@ -274,13 +275,6 @@ def check_port(host: str, port: int) -> None:
             raise ResourceError(
                 f"cannot listen on {host}, port {port} ({error.strerror}); expected a free one: try --port {port + 1}."
             ) from error
-
-
-def _extent(scene: Scene) -> float:
-    """Diagonal of the box that holds the bulk of the scene, metres."""
-    assert scene.gaussians is not None
-    low, high = bulk(scene.gaussians)
-    return max(float((high - low).norm()), 1e-3)
 
 
 def _pose(camera: Cameras) -> tuple[np.ndarray, np.ndarray, float]:

@@ -43,5 +43,11 @@ def bulk(gaussians: Gaussians) -> Float[Tensor, "2 3"]:
     return torch.stack([points[int(0.05 * (len(points) - 1))], points[math.ceil(0.95 * (len(points) - 1))]])
 
 
+def extent(gaussians: Gaussians) -> float:
+    """Diagonal of that box, metres."""
+    low, high = bulk(gaussians)
+    return max(float((high - low).norm()), 1e-3)
+
+
 def _columns(gaussians: Gaussians) -> list[Tensor]:
     return [gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities[:, None], gaussians.sh[:, 0]]
