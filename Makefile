@@ -7,7 +7,7 @@ NATIVE := CMakeLists.txt $(shell find splatsim/native -name '*.cpp' -o -name '*.
 # torch comes first and from TORCH_INDEX when it is set, so that nothing else picks a build with CUDA libraries.
 INDEX := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 
-.PHONY: demo room test slow lint speed worlds clean
+.PHONY: demo room test slow test-nerfstudio lint speed worlds clean
 
 # The built-in video of an apartment, from footage to a scene: about six minutes on two cores. The camera was carried
 # at about 1.5 m, which gives the scene its metres.
@@ -32,6 +32,11 @@ worlds: $(VENV)/installed
 	$(BIN)/python scenes/quarry/make.py --seed 1 --out out/quarry --overwrite
 	$(BIN)/python scenes/compare.py scenes/apartment out/apartment
 	$(BIN)/python scenes/compare.py scenes/quarry out/quarry
+
+# nerfstudio itself, in an environment of its own: about 4 GB, and many minutes on two cores.
+test-nerfstudio:
+	bash tests/nerfstudio/environment.sh out/nerfstudio/environment
+	$(PYTHON) tests/nerfstudio/run.py out/nerfstudio/environment out/nerfstudio/work
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -22,21 +22,38 @@ from splatsim.errors import SplatsimError
 
 def view(
     scene: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SCENE")],
+    avatars: tuple[Path, ...] = (),
+    rerun: Path | None = None,
     host: str = "127.0.0.1",
     port: int = 8080,
     max_gaussians: int = 500_000,
+    overwrite: bool = False,
 ) -> None:
-    """Show a scene folder or a file of Gaussians (.ply, .glb, .sog …) in the browser, until Ctrl-C.
+    """Show a scene folder or a file of Gaussians (.ply, .glb, .sog …) in the browser, until Ctrl-C, or write it to a file
+    for rerun.
+
+    Cameras, occupied voxels, the map, the view from above and avatars are layers that can be switched on and off.
 
     Args:
         scene: The scene.
+        avatars: People (.npz of `splatsim avatar`) who stand in it.
+        rerun: Write all layers to this .rrd file instead, for rerun's own viewer.
         host: Who may look: this machine alone, or 0.0.0.0 for everybody who can reach it.
         port: Where the server listens.
         max_gaussians: Of more than these, those that cover least are left out.
+        overwrite: Replace the .rrd file if it exists.
     """
     from splatsim import viewer
 
-    viewer.view(scene, host=host, port=port, max_gaussians=max_gaussians)
+    if rerun is None:
+        viewer.view(scene, avatars=avatars, host=host, port=port, max_gaussians=max_gaussians)
+        return
+    from splatsim.scene import open_scene
+    from splatsim.viewer.rerun_file import write_rerun
+
+    people = viewer.read_avatars(avatars)
+    layers = write_rerun(rerun, open_scene(scene), avatars=people, max_gaussians=max_gaussians, overwrite=overwrite)
+    print(f"{rerun}: {', '.join(layers)}; look at it with `rerun {rerun}`")
 
 
 def diagnose() -> None:

@@ -15,6 +15,7 @@ from splatsim.errors import ReconstructionError
 from splatsim.fitting.corrections import Corrections
 from splatsim.fitting.exposure import between, expose
 from splatsim.fitting.losses import photometric_loss
+from splatsim.fitting.recipe import penalised, redistribute
 from splatsim.fitting.schedules import decay, growth, stage
 from splatsim.fitting.splats import Splats
 from splatsim.gaussians import Gaussians
@@ -73,8 +74,9 @@ class Optimisation:
             level: By what the picture's sides are divided; by default as the recipe has it.
         """
         self.splats.raise_sh_degree(min(stage(self.progress, self.recipe.sh_degrees), self.config.sh_degree))
-        if self._is_time_to_move():
-            self._redistribute()
+        if self.recipe.moves_at(self.step, self.steps):
+            count = growth(self.progress, self.first_count, self.config.most_gaussians, *self.recipe.growth)
+            redistribute(self.splats, self.recipe, count, self._chance(MOVES, self.step))
         index, level = self._view(), level or stage(self.progress, self.recipe.levels)
         picture = self._render(index, level, depths=self._wants_depths())
         target = self.pictures.picture(index, level)
@@ -91,12 +93,7 @@ class Optimisation:
 
     def _render(self, index: int, level: int, *, depths: bool) -> Render:
         """Differentiable."""
-        count = len(self.splats)
-        gaussians = self.splats.gaussians(
-            scale_penalty=self.recipe.scale_penalty / (3 * count * self.length),
-            opacity_penalty=self.recipe.opacity_penalty / count,
-        )
-        return self.draw(gaussians, self.camera(index, level), depths=depths)
+        return self.draw(penalised(self.splats, self.recipe), self.camera(index, level), depths=depths)
 
     def draw(self, gaussians: Gaussians, camera: Cameras, *, depths: bool = False) -> Render:
         """As the fit sees it."""
@@ -138,34 +135,11 @@ class Optimisation:
 
     def _step_parameters(self, picture: Render, index: int) -> None:
         recipe, progress = self.recipe, self.progress
-        last = min(1.0, max(recipe.least_rate, recipe.settling_steps / self.steps))
-        others = decay((progress - recipe.settling) / (1 - recipe.settling), 1.0, last)
+        others = recipe.other_rates(self.step, self.steps)
         self.splats.step(picture.visible[0], means=decay(progress, 1.0, recipe.last_means_rate), others=others)
         if self.config.exposure or self.config.refine_poses:
             poses = decay(progress, recipe.pose_rate, 0.1 * recipe.pose_rate)
             self.corrections.step(index, exposure_rate=recipe.exposure_rate * others, pose_rate=poses)
-
-    def _is_time_to_move(self) -> bool:
-        recipe = self.recipe
-        every = max(1, round(self.steps / recipe.redistributions))
-        return self.step % every == 0 and recipe.growth[0] <= self.progress <= recipe.last_move
-
-    def _redistribute(self) -> None:
-        recipe = self.recipe
-        count = growth(self.progress, self.first_count, self.config.most_gaussians, *recipe.growth)
-        parameters, moments = self.splats.parameters, self.splats.adam.second
-        weights = 1 / (1 + np.exp(-parameters["logit_opacities"].detach().cpu().numpy().astype(np.float64)))
-        if recipe.error_power:
-            pull = moments["means"].cpu().numpy().astype(np.float64).sum(1) ** 0.5
-            size = np.exp(parameters["log_scales"].detach().cpu().numpy().astype(np.float64)).max(1)
-            weights *= (pull * size) ** recipe.error_power
-        self.splats.redistribute(
-            count,
-            weights,
-            self._chance(MOVES, self.step),
-            min_opacity=recipe.min_opacity,
-            spread=recipe.spread,
-        )
 
     @torch.no_grad()
     def predict(self, index: int, gaussians: Gaussians | None = None) -> Float[Tensor, "h w 3"]:

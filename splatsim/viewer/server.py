@@ -3,34 +3,39 @@
 import math
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import viser
-from jaxtyping import Float
-from torch import Tensor
 
 from splatsim import camera_paths
+from splatsim.avatar import Avatar
 from splatsim.cameras import Cameras
 from splatsim.errors import ResourceError
 from splatsim.gaussians import Gaussians
+from splatsim.maps import Floor
 from splatsim.scene import Scene, open_scene
 from splatsim.semantics import palette
 from splatsim.spherical_harmonics import C0
-from splatsim.transforms import quat_from_rotmat, rotmat_from_quat
+from splatsim.transforms import quat_from_rotmat
+from splatsim.viewer.avatars import read_avatars, stand
+from splatsim.viewer.layers import FloorPicture, Voxels, bev_picture, floor_of, nav_picture, surface_voxels
+from splatsim.viewer.splats import MAX_GAUSSIANS, covariances, extent, most_important
 
-MAX_GAUSSIANS = 500_000
-"""More make the browser of a small machine slow."""
 MAX_FRUSTUMS = 60
 """So many cameras are drawn, evenly along their order."""
-THINNEST = 0.02
-"""The browser gets covariances in 16 bits, so that a Gaussian thinner than this share of its width would be noise."""
-THIN = 5e-4
-"""Metres: the squares of smaller scales are lost in 16 bits."""
-WIDEST = 200.0
-"""Metres: the squares of larger scales do not fit into 16 bits."""
+FACING_UP = (0.0, 1.0, 0.0, 0.0)
+"""wxyz of viser's pictures, which look along their +z with rows along +y, when they lie on the floor."""
+CUBE = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)], np.float32)
+CUBE_FACES = np.array(
+    [[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4],
+     [1, 5, 7], [1, 7, 3]],
+    np.uint32,
+)  # fmt: skip
 
 
 class Viewer:
@@ -42,7 +47,13 @@ class Viewer:
     """
 
     def __init__(
-        self, scene: Scene, *, host: str = "127.0.0.1", port: int = 8080, max_gaussians: int = MAX_GAUSSIANS
+        self,
+        scene: Scene,
+        *,
+        avatars: Mapping[str, Avatar] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        max_gaussians: int = MAX_GAUSSIANS,
     ) -> None:
         if scene.gaussians is None or len(scene.gaussians) == 0:
             raise ValueError(f'the scene "{scene.name}" has no Gaussians; expected some to show.')
@@ -51,14 +62,19 @@ class Viewer:
         self.rows = most_important(scene.gaussians, max_gaussians)
         """Indices of the Gaussians that are shown."""
         check_port(host, port)
+        self.scene, self.host = scene, host
         self.server = viser.ViserServer(host=host, port=port, label=f"splatsim: {scene.name}", verbose=False)
-        self.host = host
         self.server.scene.set_up_direction("+z")
         self._look_from(scene)
         self._describe(scene)
-        self._add_gaussians(scene)
-        self._add_cameras(scene)
-        # Further layers (occupancy, navigation map, people) come here: one `add_layer` each.
+        with self.server.gui.add_folder("Layers"):
+            self._add_gaussians(scene)
+            self._add_cameras(scene)
+            self._add_grids(scene)
+        if avatars:
+            with self.server.gui.add_folder("Avatars"):
+                for name, gaussians in stand(avatars, scene, self.floor).items():
+                    self._add_splats(name, f"/avatars/{name}", gaussians)
 
     @property
     def url(self) -> str:
@@ -70,11 +86,28 @@ class Viewer:
         """End the server."""
         self.server.stop()
 
+    @cached_property
+    def floor(self) -> Floor:
+        """Where people stand and maps lie."""
+        return floor_of(self.scene)
+
     def add_layer(self, name: str, show: Callable[[bool], None], visible: bool = True) -> None:
         """A switch for something that can be shown and hidden."""
         show(visible)
         switch = self.server.gui.add_checkbox(name, visible)
         switch.on_update(lambda _: show(switch.value))
+
+    def add_nodes(self, name: str, make: Callable[[], Sequence[Any]], visible: bool = False) -> None:
+        """A switch for nodes of the scene that are made when they are first shown."""
+        nodes: list[Any] = []
+
+        def show(shown: bool) -> None:
+            if shown and not nodes:
+                nodes.extend(make())
+            for node in nodes:
+                node.visible = shown
+
+        self.add_layer(name, show, visible)
 
     def _describe(self, scene: Scene) -> None:
         total = 0 if scene.gaussians is None else len(scene.gaussians)
@@ -89,20 +122,7 @@ class Viewer:
 
     def _add_gaussians(self, scene: Scene) -> None:
         assert scene.gaussians is not None
-        gaussians = scene.gaussians.detach().to("cpu").select(self.rows)
-        colors = (0.5 + C0 * gaussians.sh[:, 0]).clamp(0, 1).numpy()
-        handle = self.server.scene.add_gaussian_splats(
-            "/gaussians",
-            centers=gaussians.means.numpy(),
-            covariances=covariances(gaussians).numpy(),
-            rgbs=colors,
-            opacities=gaussians.opacities.clamp(0, 1)[:, None].numpy(),
-        )
-
-        def show(visible: bool) -> None:
-            handle.visible = visible
-
-        self.add_layer("Gaussians", show)
+        handle, colors = self._add_splats("Gaussians", "/gaussians", scene.gaussians.select(self.rows))
         if scene.semantics is not None:
             shades = palette(len(scene.semantics.class_names))[scene.semantics.labels[self.rows].numpy()] / 255
 
@@ -111,33 +131,87 @@ class Viewer:
 
             self.add_layer("Colours of the classes", color, visible=False)
 
+    def _add_splats(self, name: str, path: str, gaussians: Gaussians) -> tuple[Any, np.ndarray]:
+        """Gaussians with a switch; gives their node and their colours."""
+        gaussians = gaussians.detach().to("cpu")
+        colors = (0.5 + C0 * gaussians.sh[:, 0]).clamp(0, 1).numpy()
+        handle = self.server.scene.add_gaussian_splats(
+            path,
+            centers=gaussians.means.numpy(),
+            covariances=covariances(gaussians).numpy(),
+            rgbs=colors,
+            opacities=gaussians.opacities.clamp(0, 1)[:, None].numpy(),
+        )
+        self.add_nodes(name, lambda: [handle], visible=True)
+        return handle, colors
+
+    def _add_grids(self, scene: Scene) -> None:
+        """Voxels and maps, hidden at first."""
+        voxels = None if scene.occupancy is None else surface_voxels(scene.occupancy)
+        if voxels is not None:
+            shown = voxels
+            self.add_nodes("Occupancy", lambda: [self._cubes(shown)])
+        if scene.nav_map is not None:
+            nav_map = scene.nav_map
+            self.add_nodes("NavMap", lambda: [self._lay("/nav_map", nav_picture(nav_map, self.floor))])
+        self.add_nodes("BEV", lambda: [self._lay("/bev", bev_picture(scene, self.floor))])
+
+    def _cubes(self, voxels: Voxels) -> Any:
+        count = len(voxels.centers)
+        return self.server.scene.add_batched_meshes_simple(
+            "/occupancy",
+            CUBE,
+            CUBE_FACES,
+            batched_wxyzs=np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1)),
+            batched_positions=voxels.centers,
+            batched_scales=np.full(count, voxels.size, np.float32),
+            batched_colors=voxels.colors,
+            flat_shading=True,
+            side="double",
+            lod="off",
+            cast_shadow=False,
+        )
+
+    def _lay(self, path: str, picture: FloorPicture) -> Any:
+        return self.server.scene.add_image(
+            path,
+            picture.image,
+            picture.width,
+            picture.height,
+            format="png",
+            wxyz=FACING_UP,
+            position=picture.center,
+            cast_shadow=False,
+            receive_shadow=False,
+        )
+
     def _add_cameras(self, scene: Scene) -> None:
         if scene.cameras is None or scene.cameras.model != "pinhole" or len(scene.cameras) == 0:
             return
+        assert scene.gaussians is not None
         shown = np.unique(np.linspace(0, len(scene.cameras) - 1, MAX_FRUSTUMS).round().astype(int))
         cameras = scene.cameras[torch.from_numpy(shown)].to(torch.float32)
-        size = 0.006 * _extent(scene)
-        handles = []
-        for index in range(len(cameras)):
-            position, quat, fov = _pose(cameras[index])
-            frustum = self.server.scene.add_camera_frustum(
-                f"/cameras/{index}",
-                fov,
-                cameras.width / cameras.height,
-                scale=size,
-                thickness=0.04 * size,
-                color=(230, 120, 20),
-                wxyz=quat,
-                position=position,
-            )
-            frustum.on_click(_go_to(position, quat, fov))
-            handles.append(frustum)
+        size = 0.006 * extent(scene.gaussians)
 
-        def show(visible: bool) -> None:
-            for handle in handles:
-                handle.visible = visible
+        def make() -> list[Any]:
+            return [self._frustum(index, cameras[index], size) for index in range(len(cameras))]
 
-        self.add_layer("Cameras", show)
+        self.add_nodes("Cameras", make, visible=True)
+
+    def _frustum(self, index: int, camera: Cameras, size: float) -> Any:
+        position, quat, fov = _pose(camera)
+        frustum = self.server.scene.add_camera_frustum(
+            f"/cameras/{index}",
+            fov,
+            camera.width / camera.height,
+            scale=size,
+            thickness=0.04 * size,
+            color=(230, 120, 20),
+            wxyz=quat,
+            position=position,
+        )
+        frustum.on_click(_go_to(position, quat, fov))
+        return frustum
 
     def _look_from(self, scene: Scene) -> None:
         """The first view: that of the first camera, or from outside where there is none."""
@@ -150,19 +224,27 @@ class Viewer:
         forward = camera.world_from_cam[0, :3, 2].double().numpy()
         view = self.server.initial_camera
         view.position = tuple(position)
-        view.look_at = tuple(position + forward * 0.2 * _extent(scene))
+        view.look_at = tuple(position + forward * 0.2 * extent(scene.gaussians))
         view.fov = fov
 
 
-def view(scene: Path, *, host: str = "127.0.0.1", port: int = 8080, max_gaussians: int = MAX_GAUSSIANS) -> None:
-    """Show a scene in the browser until Ctrl-C.
+def view(
+    scene: Path,
+    *,
+    avatars: Sequence[Path] = (),
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    max_gaussians: int = MAX_GAUSSIANS,
+) -> None:
+    """Show a scene, and avatars in it, in the browser until Ctrl-C.
 
     Raises:
-        FileNotFoundError, FormatError: there is no scene, or it cannot be read.
+        FileNotFoundError, FormatError: there is no scene or no avatar, or it cannot be read.
         ValueError, ResourceError: as in `Viewer`.
     """
     check_port(host, port)  # before the scene is read, which may take a while
-    viewer = Viewer(open_scene(scene), host=host, port=port, max_gaussians=max_gaussians)
+    people = read_avatars(avatars)
+    viewer = Viewer(open_scene(scene), avatars=people, host=host, port=port, max_gaussians=max_gaussians)
     try:
         print(f"{scene}: {len(viewer.rows):,} Gaussians at {viewer.url} (Ctrl-C ends it)", flush=True)
         if host not in ("127.0.0.1", "localhost", "::1"):
@@ -193,36 +275,6 @@ def check_port(host: str, port: int) -> None:
             raise ResourceError(
                 f"cannot listen on {host}, port {port} ({error.strerror}); expected a free one: try --port {port + 1}."
             ) from error
-
-
-def most_important(gaussians: Gaussians, count: int) -> Tensor:
-    """Indices of the `count` Gaussians that cover most: opacity times the area of their larger two axes, in order."""
-    finite = torch.stack([field.detach().flatten(1).isfinite().all(-1) for field in _columns(gaussians)]).all(0).cpu()
-    areas = gaussians.scales.detach().cpu().double().sort(dim=1).values[:, 1:].prod(dim=1)
-    weights = torch.where(finite, gaussians.opacities.detach().cpu().double() * areas, -1)
-    best = weights.argsort(descending=True, stable=True)[:count]
-    return best[weights[best] >= 0].sort().values
-
-
-def covariances(gaussians: Gaussians) -> Float[Tensor, "n 3 3"]:
-    """Σ = R S Sᵀ Rᵀ, no thinner and no wider than the browser can hold."""
-    scales = gaussians.scales.clamp(max=WIDEST)
-    scales = torch.maximum(scales, THINNEST * scales.amax(dim=1, keepdim=True)).clamp_min(THIN)
-    root = rotmat_from_quat(gaussians.quats) * scales[:, None, :]
-    return root @ root.mT
-
-
-def _columns(gaussians: Gaussians) -> list[Tensor]:
-    return [gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities[:, None], gaussians.sh[:, 0]]
-
-
-def _extent(scene: Scene) -> float:
-    """Diagonal of the box that holds the bulk of the scene, metres."""
-    assert scene.gaussians is not None
-    points = scene.gaussians.means.detach().cpu()
-    points = points[points.isfinite().all(-1)].sort(dim=0).values
-    low, high = points[int(0.05 * (len(points) - 1))], points[math.ceil(0.95 * (len(points) - 1))]
-    return max(float((high - low).norm()), 1e-3)
 
 
 def _pose(camera: Cameras) -> tuple[np.ndarray, np.ndarray, float]:
