@@ -93,7 +93,7 @@ def bird_view(
         part = Semantics(semantics.labels[kept], semantics.class_names, shares)
         seen = render_labels(low, part, camera, antialiased=options.antialiased, backend=options.backend)
         labels, names = _with_unlabelled(seen.labels[0, middle, middle].cpu(), semantics.class_names)
-    inhabited, velocities = _people_layer(frame, people)
+    inhabited, velocities = people_layer(frame, people)
     return BevMap(
         frame,
         colors,
@@ -171,9 +171,10 @@ def _with_unlabelled(
     return torch.where(labels == UNLABELLED, len(names), labels).to(torch.uint8), (*names, "unlabelled")
 
 
-def _people_layer(
+def people_layer(
     frame: GridFrame | EgoFrame, people: People | None
 ) -> tuple[Bool[Tensor, "rows cols"] | None, Float[Tensor, "rows cols 2"] | None]:
+    """The cells where people stand, and how they move: as the frame has it, east and north or ahead and left."""
     if people is None:
         return None, None
     mask = torch.zeros(frame.shape, dtype=torch.bool)
