@@ -1,0 +1,39 @@
+"""Agents that come with splatsim: what others have to beat. Each sees an observation and nothing else."""
+
+from collections.abc import Callable
+
+from splatsim.errors import EpisodeError
+from splatsim.nav.agent import Agent
+from splatsim.nav.agents.blind import ForwardAgent as ForwardAgent
+from splatsim.nav.agents.blind import RandomAgent as RandomAgent
+from splatsim.nav.agents.blind import StopAgent as StopAgent
+from splatsim.nav.agents.explorer import BevExplorerAgent as BevExplorerAgent
+from splatsim.nav.agents.follower import FollowerAgent as FollowerAgent
+from splatsim.nav.agents.human_aware import HumanAwareAgent as HumanAwareAgent
+from splatsim.nav.agents.oracle import OracleAgent as OracleAgent
+from splatsim.nav.agents.shortest_path import ShortestPathAgent as ShortestPathAgent
+
+_AGENTS: dict[str, Callable[[], Agent]] = {
+    "stop": StopAgent,
+    "random": RandomAgent,
+    "forward": ForwardAgent,
+    "shortest-path": ShortestPathAgent,
+    "oracle": OracleAgent,
+    "human-aware": HumanAwareAgent,
+    "bev": BevExplorerAgent,
+    "follower": FollowerAgent,
+}
+
+AGENT_NAMES = tuple(_AGENTS)
+"""What `make_agent` knows."""
+
+
+def make_agent(name: str) -> Agent:
+    """An agent by its name.
+
+    Raises:
+        EpisodeError: there is none of this name.
+    """
+    if name not in _AGENTS:
+        raise EpisodeError(f'there is no agent "{name}"; expected one of {", ".join(AGENT_NAMES)}.')
+    return _AGENTS[name]()
