@@ -3,6 +3,7 @@ of time; here every way has a clock of its own), with people where they will be 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,21 +18,28 @@ from splatsim.nav.agents.lattice import after, distinct, plan
 from splatsim.nav.agents.pursuit import Follower
 from splatsim.nav.agents.shortest_path import AIR, MARGIN
 from splatsim.nav.agents.standpoint import Pose, goal_on_map, map_of, people_on_map, pose_on_map
-from splatsim.nav.agents.terrain import Array, Terrain, heading_vectors
+from splatsim.nav.agents.terrain import Array, Terrain, heading_vectors, whole_circle
 from splatsim.nav.observation import Observation
 from splatsim.nav.setup import Sensors
 from splatsim.nav.unicycle import Drive, Step
+
+CLOSE = 1.5
+"""Metres from the robot at which somebody is close."""
+SHORT = 6
+"""Steps that a plan should have left."""
+PATIENCE = 3
+"""Steps for which a risky plan is followed while nobody is."""
 
 
 @dataclass(frozen=True)
 class Caution:
     """How far is looked ahead, and what nearness costs."""
 
-    horizon: int = 24
-    """Steps."""
-    width: int = 48
+    horizon: int = 10
+    """Steps forward, or waits."""
+    width: int = 40
     """Ways that are kept after each."""
-    alert: float = 5.0
+    alert: float = 4.5
     """Metres from the robot at which people are reckoned with."""
     spread: float = 0.12
     """Standard deviation of where somebody is, metres."""
@@ -39,7 +47,7 @@ class Caution:
     """What it grows by in a second, m/s."""
     careless: float = 0.15
     """What a way that was planned may count before another is looked for, seconds."""
-    touch: float = 30.0
+    touch: float = 100.0
     """What a second in contact counts, seconds."""
 
 
@@ -60,6 +68,7 @@ class HumanAwareAgent:
         self._terrain: Terrain | None = None
         self._watch = Watch()
         self._forecast: Forecast | None = None
+        self._age, self._accepted = 0, math.inf
         self._follower = Follower(briefing, self._plan)
 
     def act(self, observation: Observation) -> Action:
@@ -90,10 +99,20 @@ class HumanAwareAgent:
 
     def _still_good(self, pose: Pose, forecast: Forecast) -> bool:
         """Whether what is planned leads on for a while, and hardly anybody may be met there."""
-        assert self._terrain is not None
-        steps = self._follower.planned[: self.caution.horizon]
-        if len(steps) < self.caution.horizon // 3 and Step.STOP not in steps:
+        steps = self._follower.planned
+        if len(steps) < SHORT and Step.STOP not in steps:
             return False
+        risk = self._risk(pose, steps, forecast)
+        if risk <= self.caution.careless:
+            return True
+        # While somebody is close, every step is thought over; otherwise now and then, or when it gets worse.
+        self._age += 1
+        closest = np.linalg.norm(forecast.ways[:, 0] - np.asarray(pose[:2]), axis=-1).min()
+        return bool(closest > CLOSE) and self._age < PATIENCE and risk <= self._accepted + self.caution.careless
+
+    def _risk(self, pose: Pose, steps: Sequence[Step], forecast: Forecast) -> float:
+        """What the people that may be met in some steps count, seconds."""
+        assert self._terrain is not None
         drive = self._briefing.drive
         poses = [pose]
         for step in steps:
@@ -103,7 +122,7 @@ class HumanAwareAgent:
         clock = np.concatenate([[0.0], lasting.cumsum()])
         way, times = (places[:-1], places[1:]), (clock[:-1], clock[1:])
         danger = _danger(forecast, self._terrain.radius, way, times, self.caution)
-        return float((lasting * danger).sum()) <= self.caution.careless
+        return float((lasting * danger).sum())
 
     def _plan(self, pose: Pose) -> list[Step]:
         assert self._terrain is not None
@@ -112,7 +131,10 @@ class HumanAwareAgent:
             return [Step.STOP]
         if self._forecast is None:
             return plan(self._terrain, pose, self._briefing.drive, reach)
-        return evade(self._terrain, self._forecast, pose, self._briefing.drive, reach, self.caution)
+        self._age, self._accepted = 0, math.inf
+        steps = evade(self._terrain, self._forecast, pose, self._briefing.drive, reach, self.caution)
+        self._accepted = self._risk(pose, steps, self._forecast)
+        return steps
 
 
 @dataclass(frozen=True)
@@ -121,13 +143,17 @@ class _Beam:
     turns: NDArray[np.int64]
     seconds: Array
     costs: Array
-    steps: NDArray[np.int64]
+    moves: NDArray[np.int64]
+    """Of each way: by how many turns each step forward was preceded, or `WAIT`."""
 
     def rows(self, chosen: NDArray[np.int64]) -> "_Beam":
-        return _Beam(*(getattr(self, name)[chosen] for name in ("places", "turns", "seconds", "costs", "steps")))
+        return _Beam(*(getattr(self, name)[chosen] for name in ("places", "turns", "seconds", "costs", "moves")))
 
 
-CHOICES = (Step.FORWARD, Step.LEFT, Step.RIGHT)
+WAIT = 99
+"""A turn to and fro: there is no step for standing."""
+MOST_TURNS = 4
+"""Between two steps forward, but for the first."""
 
 
 def evade(terrain: Terrain, forecast: Forecast, pose: Pose, drive: Drive, reach: float, caution: Caution) -> list[Step]:
@@ -137,8 +163,7 @@ def evade(terrain: Terrain, forecast: Forecast, pose: Pose, drive: Drive, reach:
     for _ in range(caution.horizon):
         beam = _grown(terrain, forecast, beam, pose[2], drive, caution)
         left = terrain.ahead(beam.places)
-        angle = _turn_to_come(terrain, beam, pose[2], drive)
-        score = beam.costs + left / drive.max_speed + angle / drive.max_turn
+        score = beam.costs + left / drive.max_speed + _turn_to_come(terrain, beam, pose[2], drive) / drive.max_turn
         there = np.nonzero(left < reach - terrain.field.frame.resolution)[0]
         if len(there):
             first = there[beam.costs[there].argmin()]
@@ -146,7 +171,7 @@ def evade(terrain: Terrain, forecast: Forecast, pose: Pose, drive: Drive, reach:
             score[there] = math.inf
         order = np.argsort(score, kind="stable")
         order = order[np.isfinite(score[order])]
-        clock = np.round(beam.seconds / 0.2).astype(np.int64)
+        clock = np.round(beam.seconds / 0.4).astype(np.int64)
         order = order[distinct(beam.places[order], beam.turns[order], clock[order])][: caution.width]
         if not len(order):
             return best[1]
@@ -155,7 +180,13 @@ def evade(terrain: Terrain, forecast: Forecast, pose: Pose, drive: Drive, reach:
 
 
 def _steps(beam: _Beam, which: int) -> list[Step]:
-    return [Step(int(step)) for step in beam.steps[which]]
+    found: list[Step] = []
+    for turns in beam.moves[which].tolist():
+        if turns == WAIT:
+            found += [Step.LEFT, Step.RIGHT]
+        else:
+            found += [*[Step.LEFT if turns > 0 else Step.RIGHT] * abs(turns), Step.FORWARD]
+    return found
 
 
 def _turn_to_come(terrain: Terrain, beam: _Beam, yaw: float, drive: Drive) -> Array:
@@ -165,22 +196,25 @@ def _turn_to_come(terrain: Terrain, beam: _Beam, yaw: float, drive: Drive) -> Ar
 
 
 def _grown(terrain: Terrain, forecast: Forecast, beam: _Beam, yaw: float, drive: Drive, caution: Caution) -> _Beam:
-    """Every way with every step that no wall stops, and what people make it cost."""
-    moves = heading_vectors(yaw + beam.turns * drive.turn, drive.forward)
-    # What is done next must be right; what may come later is only guessed.
-    exact = not beam.steps.shape[1]
-    free = terrain.passes(beam.places, moves) if exact else terrain.seems_open(beam.places + moves)
-    open_ = np.nonzero(free)[0]
-    rows = np.concatenate([open_, *[np.arange(len(beam.places))] * 2])
-    steps = np.repeat([int(step) for step in CHOICES], [len(open_), len(beam.places), len(beam.places)])
+    """Every way with every turn and step that no wall stops, or a wait, and what people make it cost."""
+    first = not beam.moves.shape[1]
+    most = whole_circle(drive.turn) // 2 if first else MOST_TURNS
+    choices = np.append(np.arange(-most, most + 1), WAIT)
+    rows = np.repeat(np.arange(len(beam.places)), len(choices))
+    chosen = np.tile(choices, len(beam.places))
+    turns = beam.turns[rows] + np.where(chosen == WAIT, 0, chosen)
     starts, since = beam.places[rows], beam.seconds[rows]
-    ends = starts + np.where((steps == Step.FORWARD)[:, None], moves[rows], 0.0)
-    turns = beam.turns[rows] + (steps == Step.LEFT) - (steps == Step.RIGHT)
-    lasting = np.array([drive.seconds(step) for step in Step])[steps]
-    risk = lasting * _danger(forecast, terrain.radius, (starts, ends), (since, since + lasting), caution)
-    return _Beam(
-        ends, turns, since + lasting, beam.costs[rows] + lasting + risk, np.column_stack([beam.steps[rows], steps])
-    )
+    steps = np.where((chosen == WAIT)[:, None], 0.0, heading_vectors(yaw + turns * drive.turn, drive.forward))
+    # What is done next must be right; what may come later is only guessed.
+    free = (chosen == WAIT) | (terrain.passes(starts, steps) if first else terrain.seems_open(starts + steps))
+    rows, chosen, turns, starts, since, steps = (part[free] for part in (rows, chosen, turns, starts, since, steps))
+    turning = np.where(chosen == WAIT, 2, np.abs(chosen)) * drive.seconds(Step.LEFT)
+    going = np.where(chosen == WAIT, 0.0, drive.seconds(Step.FORWARD))
+    radius, gone, ends = terrain.radius, since + turning, starts + steps
+    risk = turning * _danger(forecast, radius, (starts, starts), (since, gone), caution)
+    risk = risk + going * _danger(forecast, radius, (starts, ends), (gone, gone + going), caution)
+    costs = beam.costs[rows] + turning + going + risk
+    return _Beam(ends, turns, gone + going, costs, np.column_stack([beam.moves[rows], chosen]))
 
 
 def _danger(

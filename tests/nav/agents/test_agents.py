@@ -104,15 +104,6 @@ def test_the_human_aware_agent_lets_people_pass() -> None:
     assert first_steps(walker(1.1, -1.2)) != [Step.FORWARD] * 4
 
 
-def test_it_touches_nobody_where_the_shortest_way_does() -> None:
-    humans = Humans(3, reactive=False, pattern="cross")
-    rates = {}
-    for make in (ShortestPathAgent, HumanAwareAgent):
-        touched = [play(make(), episode(task="social", seed=seed), humans=humans).human_contacts for seed in range(3)]
-        rates[make] = sum(float(contacts.any()) for contacts in touched if contacts is not None)
-    assert rates[HumanAwareAgent] < rates[ShortestPathAgent]
-
-
 def test_the_follower_keeps_behind() -> None:
     played = episode(task="following", max_steps=299)
     found = measure(played, play(FollowerAgent(), played, humans=Humans(1, reactive=False, pattern="leader")), ROOMS)
