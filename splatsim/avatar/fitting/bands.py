@@ -32,19 +32,21 @@ def solve_band(
 def add_second_differences(
     band: Float[np.ndarray, "3 t n n"],
     gradient: Float[np.ndarray, "t n"],
-    residuals: Float[np.ndarray, "s n"],
-    scale: Float[np.ndarray, " n"],
+    differences: Float[np.ndarray, "s n"],
+    information: Float[np.ndarray, "n n"],
 ) -> None:
-    """Squares of second differences over time, each component's times `scale`, into the normal equations.
+    """Squares of second differences over time into the normal equations.
 
     Args:
-        residuals: The second differences as they are, times `scale`.
+        differences: As they are now.
+        information: What they are weighed by: half the cost is each row times this times the row.
     """
-    t, n = gradient.shape
-    stencil, across = (1.0, -2.0, 1.0), np.arange(n)
+    t = len(gradient)
+    stencil = (1.0, -2.0, 1.0)
     if t < 3:
         return
+    pull = differences @ information
     for a in range(3):
-        gradient[a : t - 2 + a] += stencil[a] * scale * residuals
+        gradient[a : t - 2 + a] += stencil[a] * pull
         for b in range(a + 1):
-            band[a - b, b : t - 2 + b, across, across] += (stencil[a] * stencil[b] * scale**2)[:, None]
+            band[a - b, b : t - 2 + b] += stencil[a] * stencil[b] * information

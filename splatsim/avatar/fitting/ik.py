@@ -216,7 +216,7 @@ def _add_smoothness(
     n = residual.shape[1]
     scale = np.full(n, fps**2 / options.turn_acceleration)
     scale[:3] = fps**2 / options.root_acceleration
-    add_second_differences(band, gradient, residual, scale)
+    add_second_differences(band, gradient, residual / scale, np.diag(scale**2))
 
 
 def _solve(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.linalg import block_diag
 from torch import Tensor
 
 from splatsim.avatar.fitting.bands import add_second_differences, solve_band
@@ -86,8 +87,8 @@ class PoseRefinement:
         With the noise that smoothing took out this is the exact posterior of the given poses, a quadratic form about
         the smoothed ones.
         """
-        noise = max(float(np.median([s.noise for s in self.turning])), np.radians(self.trust.turn_deg))
-        root = max(self.places.noise, self.trust.root)
+        noise = max(float(np.median([s.noise.max() for s in self.turning])), np.radians(self.trust.turn_deg))
+        root = max(float(self.places.noise.max()), self.trust.root)
         weights = np.concatenate([np.full(3, root), np.full(self.parameters - 3, noise)]) ** -2.0
         back = self.given.rotations[:, self.joints] * torch.tensor([1.0, -1.0, -1.0, -1.0])
         apart = multiply_quats(back, self.now.rotations[:, self.joints]).double()
@@ -96,9 +97,8 @@ class PoseRefinement:
         across = np.arange(self.parameters)
         band[0][:, across, across] += weights
         gradient += weights * moved
-        bends = np.repeat([s.bend for s in self.turning], 3)
-        scale = 1 / np.concatenate([np.full(3, self.places.bend), bends])
-        add_second_differences(band, gradient, np.diff(moved, n=2, axis=0) * scale, scale)
+        smooth = block_diag(*(steady.information for steady in (self.places, *self.turning)))
+        add_second_differences(band, gradient, np.diff(moved, n=2, axis=0), smooth)
 
     def state(self) -> dict[str, Tensor]:
         """For a checkpoint."""

@@ -23,19 +23,28 @@ FEWEST = 8
 """Frames that noise can be told from."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Steadiness:
-    """Of one joint's turns or of the root's places, for each axis."""
+    """Of one joint's turns or of the root's places, along the three axes in which they bend the most and the least."""
 
-    noise: float
+    axes: Float[np.ndarray, "3 3"]
+    """A row each, in the joint's own frame: knees and elbows bend about one axis, and barely about the others."""
+    noise: Float[np.ndarray, " 3"]
     """Standard deviation of what differs from frame to frame, radians or metres."""
-    bend: float
+    bend: Float[np.ndarray, " 3"]
     """Standard deviation of true second differences."""
 
     @property
-    def ratio(self) -> float:
-        """The smoother's parameter."""
-        return (self.noise / self.bend) ** 2
+    def ratio(self) -> Float[np.ndarray, " 3"]:
+        """The smoothers' parameters."""
+        ratio: Float[np.ndarray, " 3"] = (self.noise / self.bend) ** 2
+        return ratio
+
+    @property
+    def information(self) -> Float[np.ndarray, "3 3"]:
+        """What second differences are weighed by."""
+        information: Float[np.ndarray, "3 3"] = self.axes.T @ np.diag(self.bend**-2.0) @ self.axes
+        return information
 
 
 def steadiness(turns: Float[Tensor, "t 4"]) -> Steadiness:
@@ -49,19 +58,26 @@ def steadiness_of_places(places: Float[Tensor, "t 3"]) -> Steadiness:
 
 
 def _steadiness(bends: Float[np.ndarray, "s 3"], least: float) -> Steadiness:
+    if len(bends) + 2 < FEWEST:
+        usual = max(least, float(np.sqrt((bends**2).mean()))) if len(bends) else least
+        return Steadiness(np.eye(3), np.zeros(3), np.full(3, usual))
+    axes = np.linalg.eigh(bends.T @ bends)[1].T
+    found = np.array([_noise_and_bend(bends @ axis, least) for axis in axes])
+    return Steadiness(axes, found[:, 0], found[:, 1])
+
+
+def _noise_and_bend(bends: Float[np.ndarray, " s"], least: float) -> tuple[float, float]:
     t = len(bends) + 2
-    if t < FEWEST:
-        return Steadiness(0.0, max(least, float(np.sqrt((bends**2).mean())) if len(bends) else least))
     frequencies = (2 - 2 * np.cos(np.pi * np.arange(t) / t)) ** 2  # the eigenvalues, nearly
-    best, found = np.inf, Steadiness(0.0, least)
+    best, found = np.inf, (0.0, least)
     for ratio in RATIOS:
-        moves = _moves(bends, np.zeros((t, 3)), ratio)
+        moves = _moves(bends, np.zeros(t), ratio)
         left = t - float((1 / (1 + ratio * frequencies)).sum())
-        score = (moves**2).mean() / (left / t) ** 2
+        score = float((moves**2).mean()) / (left / t) ** 2
         if score < best:
-            noise = float(np.sqrt((moves**2).sum() / (3 * left)))
-            smooth = float(np.sqrt(((bends + np.diff(moves, n=2, axis=0)) ** 2).mean()))
-            best, found = score, Steadiness(noise, max(noise / float(np.sqrt(ratio)), smooth, least))
+            noise = float(np.sqrt((moves**2).sum() / left))
+            smooth = float(np.sqrt(((bends + np.diff(moves, n=2)) ** 2).mean()))
+            best, found = score, (noise, max(noise / float(np.sqrt(ratio)), smooth, least))
     return found
 
 
@@ -71,15 +87,16 @@ def smoothed(pose: Pose, joints: list[int]) -> Pose:
         return pose
     rotations = pose.rotations.clone()
     for joint in joints:
-        rotations[:, joint] = _smoothed_turns(rotations[:, joint], steadiness(rotations[:, joint]).ratio)
+        rotations[:, joint] = _smoothed_turns(rotations[:, joint], steadiness(rotations[:, joint]))
     return Pose(rotations, pose.root)
 
 
-def _smoothed_turns(turns: Float[Tensor, "t 4"], ratio: float) -> Float[Tensor, "t 4"]:
+def _smoothed_turns(turns: Float[Tensor, "t 4"], steady: Steadiness) -> Float[Tensor, "t 4"]:
     moved = np.zeros((len(turns), 3))
     for _ in range(ROUNDS):
         bends = second_differences(turns[:, None].double())[:, 0].numpy()
-        step = _moves(bends, moved, ratio)
+        along = zip(steady.axes, steady.ratio, strict=True)
+        step = np.stack([_moves(bends @ axis, moved @ axis, ratio) for axis, ratio in along], 1) @ steady.axes
         half = torch.from_numpy(step).float() / 2
         turn = torch.nn.functional.normalize(torch.cat([torch.ones_like(half[:, :1]), half], -1), dim=-1)
         turns = torch.nn.functional.normalize(multiply_quats(turns, turn), dim=-1)
@@ -87,7 +104,7 @@ def _smoothed_turns(turns: Float[Tensor, "t 4"], ratio: float) -> Float[Tensor, 
     return turns
 
 
-def _moves(bends: Float[np.ndarray, "s 3"], moved: Float[np.ndarray, "t 3"], ratio: float) -> Float[np.ndarray, "t 3"]:
+def _moves(bends: Float[np.ndarray, " s"], moved: Float[np.ndarray, " t"], ratio: float) -> Float[np.ndarray, " t"]:
     """The moves that are left to make, after those that were made."""
     t = len(moved)
     stencil = (1.0, -2.0, 1.0)
@@ -97,7 +114,7 @@ def _moves(bends: Float[np.ndarray, "s 3"], moved: Float[np.ndarray, "t 3"], rat
         for b, y in enumerate(stencil[: a + 1]):
             band[2 - (a - b), a : t - 2 + a] += ratio * x * y
     band[2] += 1
-    step: Float[np.ndarray, "t 3"] = solveh_banded(band, right)
+    step: Float[np.ndarray, " t"] = solveh_banded(band, right)
     return step
 
 

@@ -27,15 +27,15 @@ def test_bands_are_solved_as_dense_systems() -> None:
     differences = np.zeros((t - 2, t))
     for row in range(t - 2):
         differences[row, row : row + 3] = (1, -2, 1)
-    scale = rng.uniform(0.5, 2, n)
+    mixed = rng.normal(size=(n, n))
     values = rng.normal(size=(t, n))
     band, gradient = np.zeros((3, t, n, n)), np.zeros((t, n))
     band[0] = own
-    add_second_differences(band, gradient, differences @ values * scale, scale)
+    add_second_differences(band, gradient, differences @ values, mixed.T @ mixed)
     dense = np.zeros((t * n, t * n))
     for time in range(t):
         dense[time * n : (time + 1) * n, time * n : (time + 1) * n] = own[time]
-    rough = np.kron(differences, np.diag(scale))
+    rough = np.kron(differences, mixed)
     dense += rough.T @ rough
     np.testing.assert_allclose(gradient.ravel(), rough.T @ rough @ values.ravel(), atol=1e-9)
     right = rng.normal(size=(t * n, 2))
