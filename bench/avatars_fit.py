@@ -157,6 +157,7 @@ def with_poses(optimisation: AvatarOptimisation, pose: Pose, fps: float) -> Avat
     other = AvatarOptimisation(
         optimisation.template, pose, optimisation.shots[:1], steps=1, fps=fps, recipe=optimisation.recipe
     )
+    other.gains, other.fitted, other.cameras = optimisation.gains, optimisation.fitted, optimisation.cameras
     other.splats, other.skin, other.anchors = optimisation.splats, optimisation.skin, optimisation.anchors
     return other
 

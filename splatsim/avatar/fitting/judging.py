@@ -45,7 +45,7 @@ def judged(optimisation: AvatarOptimisation, shots: Sequence[Shot]) -> tuple[Sho
         inside = (coverage > 0.5) & known
         if not bool(inside.any()):
             continue
-        plain = optimisation.predict(shot, GREY, tinted=False).colors[0].clamp(0, 1)
+        plain = optimisation.predict(shot, GREY, as_camera=False).colors[0].clamp(0, 1)
         covered = (render.alphas[0] > 0.5) & known
         union = int((covered | inside).sum())
         found.append(

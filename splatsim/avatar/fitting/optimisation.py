@@ -89,8 +89,8 @@ class AvatarOptimisation:
         generator = np.random.default_rng([self.seed, BACKGROUND, self.step])
         behind = torch.from_numpy(generator.random(3, dtype=np.float32))
         canonical = self.splats.gaussians()
-        posed, _ = self.posed(canonical, self._bones(shot.time))
-        picture = self.draw(self.tinted(posed, shot.camera), self._camera(shot), behind)
+        posed, _ = self.posed(canonical, self.poses.bones(shot.time))
+        picture = self.draw(tinted(posed, self.gains[shot.camera]), self._camera(shot), behind)
         image, target, off = self.compared(picture, shot, behind)
         loss = photometric_loss(image, target, ssim_weight=recipe.ssim_weight)
         total = loss + recipe.mask_weight * off.abs().mean() + self._regularisers(canonical, posed)
@@ -143,8 +143,8 @@ class AvatarOptimisation:
         features = torch.cat([posed.means.detach(), hanging], 1)
         with torch.no_grad():
             view = self._camera(shot)
-        tinted = self.tinted(posed, shot.camera)
-        picture = render(tinted, view, background=behind, features=features, antialiased=True, depths=False)
+        shown_posed = tinted(posed, self.gains[shot.camera])
+        picture = render(shown_posed, view, background=behind, features=features, antialiased=True, depths=False)
         image, target, off = self.compared(picture, shot, behind)
         alphas = picture.alphas[0].detach()
         inside = alphas > 0.1
@@ -191,18 +191,11 @@ class AvatarOptimisation:
         with torch.no_grad():
             return self.splats.gaussians().detach()
 
-    def predict(self, shot: Shot, behind: Tensor, *, tinted: bool = True) -> Render:
-        """What the camera of a shot sees at its time; untinted, as if all cameras were alike."""
+    def predict(self, shot: Shot, behind: Tensor, *, as_camera: bool = True) -> Render:
+        """What the camera of a shot sees at its time; or as if all cameras were alike."""
         with torch.no_grad():
-            posed, _ = self.posed(self.gaussians(), self._bones(shot.time))
-            return self.draw(self.tinted(posed, shot.camera) if tinted else posed, shot.view, behind)
-
-    def tinted(self, gaussians: Gaussians, camera: int) -> Gaussians:
-        """In the colours of a camera, as the background tells them."""
-        return tinted(gaussians, self.gains[camera])
-
-    def _bones(self, time: int) -> Float[Tensor, "j 4 4"]:
-        return self.poses.bones(time)
+            posed, _ = self.posed(self.gaussians(), self.poses.bones(shot.time))
+            return self.draw(tinted(posed, self.gains[shot.camera]) if as_camera else posed, shot.view, behind)
 
     def _weights(self, joints: int) -> Float[Tensor, "n j"]:
         if self._dense is None or len(self._dense) != len(self.skin):
