@@ -155,7 +155,13 @@ def scores(optimisation: AvatarOptimisation, shots: list[Shot]) -> tuple[float, 
 def with_poses(optimisation: AvatarOptimisation, pose: Pose, fps: float) -> AvatarOptimisation:
     """The same Gaussians in other poses."""
     other = AvatarOptimisation(
-        optimisation.template, pose, optimisation.shots[:1], steps=1, fps=fps, recipe=optimisation.recipe
+        optimisation.template,
+        pose,
+        optimisation.shots[:1],
+        steps=1,
+        fps=fps,
+        refine_poses=False,
+        recipe=optimisation.recipe,
     )
     other.gains, other.fitted, other.cameras = optimisation.gains, optimisation.fitted, optimisation.cameras
     other.splats, other.skin, other.anchors = optimisation.splats, optimisation.skin, optimisation.anchors

@@ -60,6 +60,7 @@ class AvatarOptimisation:
         self.anchors = start.means
         roles = joint_roles(template.skeleton)
         self.poses = PoseRefinement(template.skeleton, pose, sorted(roles.values()), recipe.trust)
+        self.poses.now = self.poses.now if refine_poses else pose
         self._below = below(template.skeleton, self.poses.joints)
         self._settling = {round(share * steps) for share in recipe.settling} if refine_poses else set()
         cameras = 1 + max(shot.camera for shot in shots) if gains is None else len(gains)
@@ -162,7 +163,7 @@ class AvatarOptimisation:
     def tested_on(self, shots: Sequence[Shot], rounds: int = 4) -> "AvatarOptimisation":
         """A copy whose poses are refined on the very shots that are to be judged, the Gaussians as they are."""
         other = AvatarOptimisation(
-            self.template, self.poses.now, self.shots[:1], steps=1, fps=self.fps, recipe=self.recipe
+            self.template, self.poses.now, self.shots[:1], steps=1, fps=self.fps, refine_poses=False, recipe=self.recipe
         )
         other.gains, other.fitted, other.cameras = self.gains, self.fitted, self.cameras
         other.splats, other.skin, other.anchors = self.splats, self.skin, self.anchors
