@@ -11,7 +11,7 @@ from splatsim.avatar.fitting.run import AvatarFit
 
 
 def balance(
-    capture: Path, work: Path, *, steps: int = 3000, side: int = 720, held_out: str = "cam_02"
+    capture: Path, work: Path, *, steps: int = 1200, side: int = 720, held_out: str = "cam_02"
 ) -> dict[str, Any]:
     """Figures of one fit."""
     config = AvatarFitConfig(steps=steps, side=side, hold_out=(held_out,), gaussians=12_000)
@@ -26,6 +26,7 @@ def figures(fit: AvatarFit) -> dict[str, Any]:
     fitted = [c for c in range(len(fit.person.views.names)) if c not in held]
     return {
         "psnr": float(np.mean([m.psnr for m in fit.metrics])),
+        "psnr_untinted": float(np.mean([m.psnr_untinted for m in fit.metrics])),
         "psnr_aligned": float(np.mean([m.psnr_aligned for m in fit.metrics])),
         "ssim": float(np.mean([m.ssim for m in fit.metrics])),
         "overlap": float(np.mean([m.overlap for m in fit.metrics])),

@@ -26,9 +26,10 @@ from splatsim import native
 from splatsim.avatar import Pose, joint_roles
 from splatsim.avatar.body import Body
 from splatsim.avatar.clothing import Outfit, dress
-from splatsim.avatar.fitting.optimisation import AvatarOptimisation, AvatarRecipe
-from splatsim.avatar.fitting.posing import smoothed
+from splatsim.avatar.fitting.optimisation import AvatarOptimisation
+from splatsim.avatar.fitting.recipe import AvatarRecipe
 from splatsim.avatar.fitting.shots import Shot, cut
+from splatsim.avatar.fitting.smoothing import smoothed
 from splatsim.avatar.fitting.template import Template
 from splatsim.avatar.looks import Cloth, Look
 from splatsim.avatar.people import Person
@@ -142,7 +143,7 @@ def scores(optimisation: AvatarOptimisation, shots: list[Shot]) -> tuple[float, 
     found = []
     for shot in shots:
         colors, coverage, _ = shot.tensors()
-        image = optimisation.predict(shot.time, shot.view, GREY).colors[0].clamp(0, 1)
+        image = optimisation.predict(shot, GREY).colors[0].clamp(0, 1)
         target = coverage[..., None] * colors + (1 - coverage[..., None]) * GREY
         inside = coverage > 0.5
         error = (image - target)[inside].square().mean()
@@ -154,19 +155,17 @@ def scores(optimisation: AvatarOptimisation, shots: list[Shot]) -> tuple[float, 
 def with_poses(optimisation: AvatarOptimisation, pose: Pose, fps: float) -> AvatarOptimisation:
     """The same Gaussians in other poses."""
     other = AvatarOptimisation(
-        optimisation.template, pose, optimisation.shots[:1], steps=1, fps=fps, recipe=optimisation.recipe
+        optimisation.template,
+        pose,
+        optimisation.shots[:1],
+        steps=1,
+        fps=fps,
+        refine_poses=False,
+        recipe=optimisation.recipe,
     )
+    other.gains, other.fitted, other.cameras = optimisation.gains, optimisation.fitted, optimisation.cameras
     other.splats, other.skin, other.anchors = optimisation.splats, optimisation.skin, optimisation.anchors
     return other
-
-
-def refined_on(optimisation: AvatarOptimisation, shots: list[Shot], rounds: int = 40) -> AvatarOptimisation:
-    """Poses refined on the very shots that are judged, the Gaussians as they are."""
-    for k in range(rounds):
-        fall = 0.1 ** (k / rounds)
-        for shot in shots:
-            optimisation.refine_pose(shot, turn_rate=3e-3 * fall, shift_rate=1e-3 * fall)
-    return optimisation
 
 
 def synthetic(work: Path, steps: int, noise: float, shade: float) -> dict[str, Any]:
@@ -179,7 +178,7 @@ def synthetic(work: Path, steps: int, noise: float, shade: float) -> dict[str, A
     joints = sorted(roles.values())
     major = sorted(joint for role, joint in roles.items() if role != "pelvis")
     start = disturbed(exact, joints, noise) if noise else exact
-    given = smoothed(start, joints, noise) if noise else start
+    given = start
     recipe = AvatarRecipe(gaussians=10_000, most_gaussians=22_000)
     began = time.perf_counter()
     fit = AvatarOptimisation(
@@ -188,11 +187,11 @@ def synthetic(work: Path, steps: int, noise: float, shade: float) -> dict[str, A
     for step in tqdm(range(steps), desc=f"fit, {noise:g} degrees", disable=None):
         fit.advance()
         if step % 1000 == 999:
-            now = angles(fit.poses.refined(), exact, major)
+            now = angles(fit.poses.now, exact, major)
             figures = [*scores(fit, shots["view"][::5]), float((now < 1.5).float().mean())]
             print(step + 1, f"{time.perf_counter() - began:.0f} s", [round(x, 3) for x in figures], flush=True)
     seconds = time.perf_counter() - began
-    poses = fit.poses.refined()
+    poses = fit.poses.now
     row: dict[str, Any] = {
         "noise": noise,
         "shade": shade,
@@ -201,7 +200,7 @@ def synthetic(work: Path, steps: int, noise: float, shade: float) -> dict[str, A
         "gaussians": len(fit.splats),
     }
     row["view"], row["view_ssim"] = scores(fit, shots["view"])
-    for name, given_poses in (("before", start), ("smoothed", given), ("after", poses)):
+    for name, given_poses in (("before", start), ("smoothed", smoothed(start, joints)), ("after", poses)):
         off = angles(given_poses, exact, major)
         row[f"{name}_mean"], row[f"{name}_share"] = float(off.mean()), float((off < 1.5).float().mean())
     row["by_joint"] = {
@@ -209,7 +208,7 @@ def synthetic(work: Path, steps: int, noise: float, shade: float) -> dict[str, A
     }
     new = with_poses(fit, strange, strange_fps)
     row["pose"], row["pose_ssim"] = scores(new, shots["pose"])
-    row["pose_refined"], row["pose_refined_ssim"] = scores(refined_on(new, shots["pose"]), shots["pose"])
+    row["pose_refined"], row["pose_refined_ssim"] = scores(new.tested_on(shots["pose"]), shots["pose"])
     if noise:
         row["view_true_poses"], _ = scores(with_poses(fit, exact, fps), shots["view"])
     _pictures(fit, shots, work / f"synthetic-{noise:g}-{shade:g}.png")
@@ -223,7 +222,7 @@ def _pictures(fit: AvatarOptimisation, shots: dict[str, list[Shot]], path: Path)
     for shot in shots["view"][:: max(1, len(shots["view"]) // 5)][:5]:
         colors, coverage, _ = shot.tensors()
         target = coverage[..., None] * colors + (1 - coverage[..., None]) * GREY
-        image = fit.predict(shot.time, shot.view, GREY).colors[0].clamp(0, 1)
+        image = fit.predict(shot, GREY).colors[0].clamp(0, 1)
         pair = torch.cat([target, image, (4 * (image - target).abs()).clamp(0, 1)], 0)
         columns.append(torch.nn.functional.pad(pair, (0, 0, 0, 300 - pair.shape[1], 0, 1400 - pair.shape[0])))
     write_picture(path, to_bytes(torch.cat(columns, 1)))

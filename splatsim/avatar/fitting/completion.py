@@ -24,9 +24,7 @@ def seen_light(optimisation: AvatarOptimisation, shots: Sequence[Shot]) -> Float
     for shot in list(shots)[:: max(1, len(shots) // MOST_SHOTS)]:
         bare = optimisation.gaussians()
         flat = torch.zeros_like(bare.sh).requires_grad_()
-        with torch.no_grad():
-            bones = optimisation.poses.bones(shot.time)
-        posed, _ = optimisation.posed(bare.replace(sh=flat), bones)
+        posed, _ = optimisation.posed(bare.replace(sh=flat), optimisation.poses.bones(shot.time))
         picture = optimisation.draw(posed, shot.view, torch.zeros(3))
         picture.colors.sum().backward()
         assert flat.grad is not None

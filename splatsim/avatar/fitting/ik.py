@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.linalg import solveh_banded
 from scipy.spatial.transform import Rotation
 
+from splatsim.avatar.fitting.bands import add_second_differences, solve_band
 from splatsim.avatar.fitting.ik_model import Chain, Joints, linearised, start_poses
 from splatsim.avatar.fitting.keypoints import Keypoints, attachments
 from splatsim.avatar.fitting.views import Views
@@ -216,12 +216,7 @@ def _add_smoothness(
     n = residual.shape[1]
     scale = np.full(n, fps**2 / options.turn_acceleration)
     scale[:3] = fps**2 / options.root_acceleration
-    stencil = (1.0, -2.0, 1.0)
-    across = np.arange(n)
-    for a in range(3):
-        gradient[a : t - 2 + a] += stencil[a] * scale * residual
-        for b in range(a + 1):
-            band[a - b, b : t - 2 + b, across, across] += (stencil[a] * stencil[b] * scale**2)[:, None]
+    add_second_differences(band, gradient, residual / scale, np.diag(scale**2))
 
 
 def _solve(
@@ -229,20 +224,8 @@ def _solve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The damped step of the frames [t n] and of what they share [s], by the Schur complement."""
     _, t, n, _ = band.shape
-    upper = 3 * n - 1
-    table = np.zeros((upper + 1, t * n))
-    for apart in range(3):
-        for row in range(n):
-            for column in range(n) if apart else range(row, n):
-                # band[apart, i] couples frame i + apart (column) with frame i (row)
-                offset = apart * n + column - row
-                if offset <= upper:
-                    values = band[apart, : t - apart, row, column]
-                    table[upper - offset, apart * n + column :: n][: t - apart] = values
-    table[upper] *= 1 + damping
-    table[upper] += 1e-9
     right = np.concatenate([gradient.reshape(-1, 1), border.reshape(t * n, -1)], axis=1)
-    solved = solveh_banded(table, right, overwrite_ab=True, check_finite=False)
+    solved = solve_band(band, right, damping)
     reduced = corner + damping * np.diag(np.diag(corner)) - border.reshape(t * n, -1).T @ solved[:, 1:]
     step_shared = np.linalg.solve(reduced, -(shared - border.reshape(t * n, -1).T @ solved[:, 0]))
     step = -(solved[:, 0] + solved[:, 1:] @ step_shared)

@@ -23,7 +23,9 @@ class ShotMetrics:
     time: int
     camera: int
     psnr: float
-    """dB, over the pixels of the mask."""
+    """dB, over the pixels of the mask; the camera's colours as its background tells them."""
+    psnr_untinted: float
+    """dB, as if all cameras had the same colours."""
     ssim: float
     """Of the person's box, the picture outside of the mask grey in both (window of 11 pixels, sigma 1.5)."""
     psnr_aligned: float
@@ -37,20 +39,21 @@ def judged(optimisation: AvatarOptimisation, shots: Sequence[Shot]) -> tuple[Sho
     found = []
     for shot in shots:
         colors, coverage, known = shot.tensors()
-        render = optimisation.predict(shot.time, shot.view, GREY)
+        render = optimisation.predict(shot, GREY)
         image = render.colors[0].clamp(0, 1)
         target = torch.where(known[..., None], coverage[..., None] * colors + (1 - coverage[..., None]) * GREY, image)
         inside = (coverage > 0.5) & known
         if not bool(inside.any()):
             continue
-        error = (image - target)[inside].square().mean()
+        plain = optimisation.predict(shot, GREY, as_camera=False).colors[0].clamp(0, 1)
         covered = (render.alphas[0] > 0.5) & known
         union = int((covered | inside).sum())
         found.append(
             ShotMetrics(
                 shot.time,
                 shot.camera,
-                float(-10 * error.clamp(min=1e-10).log10()),
+                _psnr((image - target)[inside]),
+                _psnr((plain - target)[inside]),
                 float(ssim(image, target)),
                 _aligned_psnr(image[inside], target[inside]),
                 int((covered & inside).sum()) / max(union, 1),
@@ -59,17 +62,20 @@ def judged(optimisation: AvatarOptimisation, shots: Sequence[Shot]) -> tuple[Sho
     return tuple(found)
 
 
+def _psnr(errors: Float[Tensor, "n 3"]) -> float:
+    return float(-10 * errors.square().mean().clamp(min=1e-10).log10())
+
+
 def _aligned_psnr(image: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"]) -> float:
     source = torch.cat([image, torch.ones_like(image[:, :1])], 1).double()
     solution = torch.linalg.lstsq(source, target.double()).solution
-    error = ((source @ solution).clamp(0, 1) - target).square().mean()
-    return float(-10 * error.clamp(min=1e-10).log10())
+    return _psnr(((source @ solution).clamp(0, 1) - target).float())
 
 
 def side_by_side(optimisation: AvatarOptimisation, shot: Shot) -> UInt8[np.ndarray, "h w 3"]:
     """The picture, the prediction over grey, and the prediction in the picture's place."""
     colors, _, _ = shot.tensors()
-    render = optimisation.predict(shot.time, shot.view, GREY)
+    render = optimisation.predict(shot, GREY)
     image, alpha = render.colors[0].clamp(0, 1), render.alphas[0][..., None]
     placed = (image - GREY * (1 - alpha)) + colors * (1 - alpha)
     return np.concatenate([to_bytes(colors), to_bytes(image), to_bytes(placed)], 1)

@@ -4,91 +4,35 @@ Each step draws one shot over a background of random colour. Chance is a functio
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from splatsim.avatar.fitting.colours import tinted
+from splatsim.avatar.fitting.evidence import below, information, weighed
 from splatsim.avatar.fitting.posing import PoseRefinement
-from splatsim.avatar.fitting.shots import Shot
+from splatsim.avatar.fitting.recipe import AvatarRecipe
+from splatsim.avatar.fitting.shots import Shot, by_time
+from splatsim.avatar.fitting.start import start_gaussians
 from splatsim.avatar.fitting.template import Surface, Template
 from splatsim.avatar.roles import joint_roles
-from splatsim.avatar.skeleton import Pose
+from splatsim.avatar.skeleton import Pose, world_from_joints, world_from_rest
 from splatsim.avatar.skin_weights import SkinWeights
 from splatsim.avatar.skinning import skin_gaussians
 from splatsim.cameras import Cameras
 from splatsim.fitting.corrections import Corrections
+from splatsim.fitting.exposure import expose
 from splatsim.fitting.losses import photometric_loss
 from splatsim.fitting.schedules import decay, growth
-from splatsim.fitting.splats import Rates, Splats
+from splatsim.fitting.splats import Splats
 from splatsim.gaussians import Gaussians
 from splatsim.rendering import Render, render
 from splatsim.transforms import multiply_quats
 
 ORDER, MOVES, BACKGROUND, NEIGHBOURS = 0, 1, 2, 3
 """What a number is drawn for."""
-
-
-RATES = Rates(means=1.6e-3, quats=2e-3, log_scales=1e-2, logit_opacities=3e-2, sh=8e-3)
-
-
-@dataclass(frozen=True)
-class AvatarRecipe:
-    """The numbers behind a fit."""
-
-    gaussians: int = 8_000
-    """At the start."""
-    most_gaussians: int = 16_000
-    """At the end."""
-    ssim_weight: float = 0.2
-    mask_weight: float = 0.1
-    """Of the mean difference between coverage and mask."""
-    rates: Rates = RATES
-    length: float = 0.1
-    """Unit of the means' learning rate, metres."""
-    growth: tuple[float, float] = (0.1, 0.7)
-    move_every: int = 200
-    least_opacity: float = 0.02
-    largest_scale: float = 0.03
-    """Metres; larger Gaussians are drawn together."""
-    largest_ratio: float = 12.0
-    """Of a Gaussian's longest to its shortest axis."""
-    shape_weight: float = 1.0
-    off_surface: float = 0.05
-    """Metres from the body's surface that are free, or nearly."""
-    off_surface_weight: float = 1.0
-    pull: float = 2e-4
-    """Of the mean distance from the surface, in units of what is free."""
-    opacity_weight: float = 1e-2
-    """Of what the mean opacity lacks to 1: nobody sees through a person."""
-    flatness: float = 2e-4
-    """Of the mean thickness, in units of 5 mm."""
-    neighbour_weight: float = 2e-3
-    """Of the differences in colour and opacity between neighbours."""
-    isometry_weight: float = 0.1
-    """Of changes of distance between neighbours when the body is posed."""
-    neighbours: int = 5
-    neighbour_sample: int = 2_000
-    coarse_until: float = 0.5
-    """Shots are fitted at half their size before: that is fast, and poses find their way from farther away."""
-    pose_start: float = 0.04
-    """Poses stay where they are before."""
-    turn_rate: float = 4e-3
-    """Radians, at the start of the refinement; falls to a tenth."""
-    shift_rate: float = 1e-3
-    """Metres."""
-    smooth_weight: float = 1e-5
-    """Of accelerations."""
-    camera_rate: float = 0.0
-    """Radians and metres; 0 leaves the cameras where they are."""
-    exposure_rate: float = 0.0
-    """Of the cameras' gains and offsets; 0 takes all cameras for alike."""
-    exposure_pull: float = 0.02
-    """Of the squares of log gains and offsets."""
-    steps_of_weights: int = 400
-    """After so many steps Gaussians look up their weights again, at the places to which they have moved."""
 
 
 class AvatarOptimisation:
@@ -104,18 +48,24 @@ class AvatarOptimisation:
         fps: float,
         seed: int = 0,
         refine_poses: bool = True,
-        recipe: AvatarRecipe = AvatarRecipe(),
+        gains: Float[np.ndarray, "c 3"] | None = None,
+        recipe: AvatarRecipe = AvatarRecipe(),  # noqa: B008 - frozen
     ) -> None:
         self.template, self.shots, self.steps, self.seed = template, list(shots), steps, seed
         self.small_shots = [shot.halved() for shot in self.shots] if recipe.coarse_until > 0 else []
-        self.refine_poses, self.recipe = refine_poses, recipe
+        self.refine_poses, self.recipe, self.fps = refine_poses, recipe, fps
         self.surface = Surface(template)
         start, self.skin = start_gaussians(template, recipe.gaussians, np.random.default_rng([seed, 99]))
         self.splats = Splats(start, recipe.rates, recipe.length)
         self.anchors = start.means
         roles = joint_roles(template.skeleton)
-        self.poses = PoseRefinement(template.skeleton, pose, sorted(roles.values()), fps)
-        cameras = 1 + max(shot.camera for shot in shots)
+        self.poses = PoseRefinement(template.skeleton, pose, sorted(roles.values()), recipe.trust)
+        self.poses.now = self.poses.now if refine_poses else pose
+        self._below = below(template.skeleton, self.poses.joints)
+        self._settling = {round(share * steps) for share in recipe.settling} if refine_poses else set()
+        cameras = 1 + max(shot.camera for shot in shots) if gains is None else len(gains)
+        self.fitted = sorted({shot.camera for shot in shots})
+        self.gains = torch.ones(cameras, 3) if gains is None else torch.from_numpy(gains).float()
         self.cameras = Corrections(cameras, 1.0, exposure=recipe.exposure_rate > 0, poses=recipe.camera_rate > 0)
         self.step = 0
         self._neighbours: tuple[int, Tensor] | None = None
@@ -133,59 +83,92 @@ class AvatarOptimisation:
             self._redistribute()
         if self.step and self.step % recipe.steps_of_weights == 0:
             self._look_up()
+        if self.step in self._settling:
+            self.settle(self.small_shots if self.progress <= recipe.coarse_until else self.shots)
         coarse = self.progress < recipe.coarse_until
         shot = (self.small_shots if coarse else self.shots)[self._index()]
         generator = np.random.default_rng([self.seed, BACKGROUND, self.step])
         behind = torch.from_numpy(generator.random(3, dtype=np.float32))
-        refining = self.refine_poses and self.progress >= recipe.pose_start
-        bones = self.poses.bones(shot.time) if refining else self._bones(shot.time)
         canonical = self.splats.gaussians()
-        posed, _ = self.posed(canonical, bones)
-        picture = self.draw(posed, self._camera(shot), behind)
-        colors, coverage, known = shot.tensors()
-        target = coverage[..., None] * colors + (1 - coverage[..., None]) * behind
-        shown = picture.colors[0]
-        if self.cameras.fits_exposure:  # of the person alone: the colour behind is ours
-            bare = shown - (1 - picture.alphas[0][..., None]) * behind
-            shown = self.cameras.exposed(bare, shot.camera) * coverage[..., None] + bare * (1 - coverage[..., None])
-            shown = shown + (1 - picture.alphas[0][..., None]) * behind
-        image = torch.where(known[..., None], shown, target)
+        posed, _ = self.posed(canonical, self.poses.bones(shot.time))
+        picture = self.draw(tinted(posed, self.gains[shot.camera]), self._camera(shot), behind)
+        image, target, off = self.compared(picture, shot, behind)
         loss = photometric_loss(image, target, ssim_weight=recipe.ssim_weight)
-        off = torch.where(known, picture.alphas[0] - coverage, 0)
         total = loss + recipe.mask_weight * off.abs().mean() + self._regularisers(canonical, posed)
         if self.cameras.fits_exposure:
             total = total + self.cameras.pull(shot.camera, recipe.exposure_pull)
-        if refining:
-            total = total + recipe.smooth_weight * self.poses.roughness(shot.time)
         total.backward()
-        self._step_parameters(shot, picture.visible[0], refining)
+        self._step_parameters(shot, picture.visible[0])
         self.step += 1
         return float(loss.detach())
 
-    def refine_pose(self, shot: Shot, *, turn_rate: float, shift_rate: float) -> float:
-        """One step of the pose of a shot alone, the Gaussians as they are; returns its loss."""
+    def compared(
+        self, picture: Render, shot: Shot, behind: Tensor
+    ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"], Float[Tensor, "h w"]]:
+        """What is shown, what should be, and how coverage is off; alike where nobody knows."""
         colors, coverage, known = shot.tensors()
-        behind = torch.full((3,), 0.5)
-        posed, _ = self.posed(self.gaussians(), self.poses.bones(shot.time))
-        picture = self.draw(posed, shot.view, behind)
         target = coverage[..., None] * colors + (1 - coverage[..., None]) * behind
-        image = torch.where(known[..., None], picture.colors[0], target)
-        off = torch.where(known, picture.alphas[0] - coverage, 0)
-        loss = photometric_loss(image, target, ssim_weight=self.recipe.ssim_weight)
-        (loss + self.recipe.mask_weight * off.abs().mean()).backward()
-        self.poses.step(shot.time, turn_rate=turn_rate, shift_rate=shift_rate)
-        return float(loss.detach())
+        shown = picture.colors[0]
+        if self.cameras.fits_exposure and shot.camera in self.fitted:  # of the person alone: the colour behind is ours
+            bare = shown - (1 - picture.alphas[0][..., None]) * behind
+            shown = self._exposed(bare, shot.camera) * coverage[..., None] + bare * (1 - coverage[..., None])
+            shown = shown + (1 - picture.alphas[0][..., None]) * behind
+        image = torch.where(known[..., None], shown, target)
+        return image, target, torch.where(known, picture.alphas[0] - coverage, 0)
 
-    def tested_on(self, shots: Sequence[Shot], rounds: int = 6) -> "AvatarOptimisation":
+    def _exposed(self, image: Float[Tensor, "h w 3"], camera: int) -> Float[Tensor, "h w 3"]:
+        """As a camera shows it; what the corrections of all cameras have in common belongs to the avatar."""
+        rows = (self.cameras.parameters[name] for name in ("log_gains", "offsets"))
+        log_gains, offsets = (table[camera] - table[self.fitted].detach().mean(0) for table in rows)
+        return expose(image, log_gains, offsets)
+
+    def settle(self, shots: Sequence[Shot]) -> float:
+        """One step of all poses by what shots say, the Gaussians as they are; returns the mean turn, degrees."""
+        t, n = len(self.poses.now.root), self.poses.parameters
+        curvature, gradient = np.zeros((t, n, n)), np.zeros((t, n))
+        canonical = self.gaussians()
+        for time, group in by_time(shots).items():
+            most = self.recipe.settling_views
+            for shot in group[:: -(-len(group) // most)]:
+                more, slope = self._evidence(shot, canonical)
+                curvature[time] += more
+                gradient[time] += slope
+        return self.poses.settle(curvature, gradient)
+
+    def _evidence(self, shot: Shot, canonical: Gaussians) -> tuple[np.ndarray, np.ndarray]:
+        """Second and first derivatives of what a shot costs, by the parameters of its pose."""
+        step = torch.zeros(self.poses.parameters, requires_grad=True)
+        pose, skeleton, behind = self.poses.moved(shot.time, step), self.template.skeleton, torch.full((3,), 0.5)
+        posed, _ = self.posed(canonical, world_from_rest(skeleton, pose)[0])
+        hanging = self._weights(len(skeleton)) @ self._below
+        features = torch.cat([posed.means.detach(), hanging], 1)
+        with torch.no_grad():
+            view = self._camera(shot)
+        shown_posed = tinted(posed, self.gains[shot.camera])
+        picture = render(shown_posed, view, background=behind, features=features, antialiased=True, depths=False)
+        image, target, off = self.compared(picture, shot, behind)
+        alphas = picture.alphas[0].detach()
+        inside = alphas > 0.1
+        weights = weighed((image - target).detach(), off.detach(), alphas > 0.5, self.recipe.evidence)
+        cost = (weights[0] * (image - target).square().sum(-1) + weights[1] * off.square()).sum() / 2
+        (slope,) = torch.autograd.grad(cost, step)
+        assert picture.features is not None
+        shown = picture.features[0].detach() / alphas.clamp(min=0.05)[..., None]
+        with torch.no_grad():
+            frames = world_from_joints(skeleton, pose)[0, self.poses.joints].detach()
+            both = torch.cat([image, picture.alphas[0][..., None]], -1).detach()
+            curvature = information(both, weights, shown[..., :3], shown[..., 3:], frames, view, inside)
+        return curvature, slope.double().numpy()
+
+    def tested_on(self, shots: Sequence[Shot], rounds: int = 4) -> "AvatarOptimisation":
         """A copy whose poses are refined on the very shots that are to be judged, the Gaussians as they are."""
         other = AvatarOptimisation(
-            self.template, self.poses.refined(), self.shots[:1], steps=1, fps=self.poses.fps, recipe=self.recipe
+            self.template, self.poses.now, self.shots[:1], steps=1, fps=self.fps, refine_poses=False, recipe=self.recipe
         )
+        other.gains, other.fitted, other.cameras = self.gains, self.fitted, self.cameras
         other.splats, other.skin, other.anchors = self.splats, self.skin, self.anchors
-        for k in range(rounds):
-            fall = 0.2 ** (k / rounds)
-            for shot in shots:
-                other.refine_pose(shot, turn_rate=3e-3 * fall, shift_rate=2e-3 * fall)
+        for _ in range(rounds):
+            other.settle(shots)
         return other
 
     def posed(self, canonical: Gaussians, bones: Float[Tensor, "j 4 4"]) -> tuple[Gaussians, Float[Tensor, "n 4"]]:
@@ -209,15 +192,11 @@ class AvatarOptimisation:
         with torch.no_grad():
             return self.splats.gaussians().detach()
 
-    def predict(self, time: int, camera: Cameras, behind: Tensor) -> Render:
-        """What a camera sees at one time."""
+    def predict(self, shot: Shot, behind: Tensor, *, as_camera: bool = True) -> Render:
+        """What the camera of a shot sees at its time; or as if all cameras were alike."""
         with torch.no_grad():
-            posed, _ = self.posed(self.gaussians(), self._bones(time))
-            return self.draw(posed, camera, behind)
-
-    def _bones(self, time: int) -> Float[Tensor, "j 4 4"]:
-        with torch.no_grad():
-            return self.poses.bones(time)
+            posed, _ = self.posed(self.gaussians(), self.poses.bones(shot.time))
+            return self.draw(tinted(posed, self.gains[shot.camera]) if as_camera else posed, shot.view, behind)
 
     def _weights(self, joints: int) -> Float[Tensor, "n j"]:
         if self._dense is None or len(self._dense) != len(self.skin):
@@ -225,7 +204,7 @@ class AvatarOptimisation:
         return self._dense
 
     def _camera(self, shot: Shot) -> Cameras:
-        if not self.cameras.fits_poses or self.progress < self.recipe.pose_start:
+        if not self.cameras.fits_poses or self.progress < self.recipe.camera_start:
             return shot.view
         return shot.view.replace(viewmats=self.cameras.moved(shot.view.viewmats, shot.camera))
 
@@ -265,13 +244,12 @@ class AvatarOptimisation:
         rows = torch.from_numpy(generator.choice(len(self.splats), count, replace=False))
         return rows, self._neighbours[1][rows]
 
-    def _step_parameters(self, shot: Shot, visible: Tensor, refining: bool) -> None:
+    def _step_parameters(self, shot: Shot, visible: Tensor) -> None:
         recipe = self.recipe
         rate = decay(self.progress, 1.0, 0.05)
         self.splats.step(torch.ones_like(visible), means=rate, others=decay(self.progress, 1.0, 0.2))
-        if refining:
+        if self.refine_poses and self.progress >= recipe.camera_start:
             fall = decay((self.progress - 0.4) / 0.6, 1.0, 0.1)
-            self.poses.step(shot.time, turn_rate=recipe.turn_rate * fall, shift_rate=recipe.shift_rate * fall)
             if self.cameras.fits_poses or self.cameras.fits_exposure:
                 rates = {"exposure_rate": recipe.exposure_rate * fall, "pose_rate": recipe.camera_rate * fall}
                 self.cameras.step(shot.camera, **rates)
@@ -320,24 +298,3 @@ class AvatarOptimisation:
 def _distances(places: Float[Tensor, "n 3"], rows: Tensor, near: Tensor) -> Float[Tensor, "m k"]:
     """From each of some points to its neighbours; differentiable where two coincide."""
     return (places[rows][:, None] - places[near]).square().sum(-1).add(1e-10).sqrt()
-
-
-def start_gaussians(
-    template: Template, count: int, generator: np.random.Generator, *, opacity: float = 0.9
-) -> tuple[Gaussians, SkinWeights]:
-    """Grey flat Gaussians on the surface, as large as the distance to their neighbours asks for."""
-    from scipy.spatial import KDTree
-
-    points, normals, skin = template.sample(count, generator)
-    distances, _ = KDTree(points.numpy()).query(points.numpy(), k=4)
-    spread = torch.from_numpy(distances[:, 1:].mean(1)).float().clamp(2e-3, 0.03)
-    scales = torch.stack([0.3 * spread, 0.7 * spread, 0.7 * spread], 1)
-    return Gaussians(points, _facing(normals), scales, torch.full((count,), opacity), torch.zeros(count, 1, 3)), skin
-
-
-def _facing(normals: Float[Tensor, "n 3"]) -> Float[Tensor, "n 4"]:
-    """Rotations that take the first axis to the normal, the shortest way."""
-    half = torch.cat([1 + normals[:, :1], torch.zeros_like(normals[:, :1]), -normals[:, 2:], normals[:, 1:2]], 1)
-    back = half.norm(dim=1, keepdim=True) < 1e-4
-    around = torch.tensor([0.0, 0.0, 0.0, 1.0]).expand_as(half)
-    return torch.nn.functional.normalize(torch.where(back, around, half), dim=1)

@@ -26,7 +26,10 @@ def write_page(path: Path, fit: "AvatarFit", figures: dict[str, Any]) -> None:
     )
     page.section("How well it is predicted")
     held = "cameras that were held out" if fit.metrics_refined else "shots that were fitted"
-    page.text(f"Over the {held}; PSNR inside the mask.")
+    page.text(
+        f"Over the {held}; PSNR inside the mask. Each camera has the colours that its background tells: the floor that "
+        "several cameras see."
+    )
     rows: list[list[object]] = [["as fitted", len(fit.metrics), *_means(fit.metrics)]]
     if fit.metrics_refined:
         rows.append(["poses refined on the judged shots", len(fit.metrics_refined), *_means(fit.metrics_refined)])

@@ -1,141 +1,117 @@
-"""Poses while they are refined: increments to the turns of the joints and to the root's place, and what steps them."""
+"""Poses while they are refined: Gauss-Newton steps of all frames at once.
+
+What pulls at a pose is what the pictures say (`evidence`), the pose that was given, and that people move smoothly; each
+counts by how sure it is. How noisy the given poses are and how quickly each joint turns of its own is read off them:
+the fit begins with the smoothed ones.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.linalg import block_diag
 from torch import Tensor
 
+from splatsim.avatar.fitting.bands import add_second_differences, solve_band
+from splatsim.avatar.fitting.smoothing import Steadiness, smoothed, steadiness, steadiness_of_places
 from splatsim.avatar.skeleton import Pose, Skeleton, world_from_rest
-from splatsim.fitting.adam import Adam, ParameterGroup
 from splatsim.transforms import multiply_quats
 
-LEAST_TURN = 2e-3
-"""Radians: second differences of a joint's turns from frame to frame that nobody smooths away."""
-LEAST_SHIFT = 1e-3
-"""Metres: those of the root's place."""
+LARGEST_STEP = np.radians(6.0)
+"""Of one joint in one step."""
+DAMPING = 1e-4
+
+
+@dataclass(frozen=True)
+class PoseTrust:
+    """How little given poses are trusted at the least: standard deviations."""
+
+    turn_deg: float = 2.0
+    """Of a joint's turn about each axis."""
+    root: float = 0.02
+    """Of the root's place, metres."""
 
 
 class PoseRefinement:
-    """Turns of chosen joints and shifts of the root at t times, zero at first.
+    """Poses at t times, of which chosen joints turn and the root moves.
 
     Args:
         skeleton: Whose joints turn.
         pose: One for each time.
         joints: Which joints are refined.
-        fps: Frames a second.
+        trust: In the poses that are given.
     """
 
-    def __init__(self, skeleton: Skeleton, pose: Pose, joints: list[int], fps: float) -> None:
-        self.skeleton, self.first, self.joints, self.fps = skeleton, pose, joints, fps
-        t = len(pose.root)
-        self.turns = torch.zeros(t, len(joints), 3, requires_grad=True)
-        self.shifts = torch.zeros(t, 3, requires_grad=True)
-        self.bends = _bends(pose.rotations[:, joints]).square().mean((0, 2)).sqrt().clamp(min=LEAST_TURN)
-        shifts = torch.diff(pose.root, n=2, dim=0).square().mean() if t > 2 else torch.zeros(())
-        self.sways = shifts.sqrt().clamp(min=LEAST_SHIFT)
-        groups = {"turns": ParameterGroup(self.turns, 0.0), "shifts": ParameterGroup(self.shifts, 0.0)}
-        self.adam = Adam(groups, betas=(0.9, 0.99))
+    def __init__(self, skeleton: Skeleton, pose: Pose, joints: list[int], trust: PoseTrust = PoseTrust()) -> None:
+        self.skeleton, self.joints, self.trust = skeleton, joints, trust
+        self.places: Steadiness = steadiness_of_places(pose.root)
+        self.turning = [steadiness(pose.rotations[:, joint]) for joint in joints]
+        self.given = self.now = smoothed(pose, joints)
 
-    def pose(self, times: slice | Tensor) -> Pose:
-        """Refined poses, differentiable."""
-        half = self.turns[times] / 2
-        turns = torch.cat([torch.ones_like(half[..., :1]), half], -1)
-        turns = turns / turns.norm(dim=-1, keepdim=True)
-        first = self.first.rotations[times]
-        refined = multiply_quats(first[:, self.joints], turns)
-        rotations = first.index_copy(1, torch.tensor(self.joints), refined)
-        return Pose(rotations, self.first.root[times] + self.shifts[times])
+    @property
+    def parameters(self) -> int:
+        """Of one frame: the root's place, then three turns of each joint."""
+        return 3 + 3 * len(self.joints)
+
+    def moved(self, time: int, step: Float[Tensor, " n"]) -> Pose:
+        """The pose of one time, [1 j 4], after a step; differentiable."""
+        return _stepped(self.now[time : time + 1], self.joints, step[None])
 
     def bones(self, time: int) -> Float[Tensor, "j 4 4"]:
-        """The motion of each bone from the rest pose at one time, differentiable."""
-        return world_from_rest(self.skeleton, self.pose(slice(time, time + 1))).squeeze(0)
+        """The motion of each bone from the rest pose at one time."""
+        return world_from_rest(self.skeleton, self.now[time : time + 1]).squeeze(0)
 
-    def roughness(self, time: int) -> Float[Tensor, ""]:
-        """Squares of the accelerations about one time, each joint's and the root's against what was usual at first."""
-        t = len(self.shifts)
-        middle = min(max(time, 1), t - 2)
-        if t < 3:
-            return self.shifts.sum() * 0
-        pose = self.pose(slice(middle - 1, middle + 2))
-        turning = _bends(pose.rotations[:, self.joints])[0] / self.bends[:, None]
-        moving = (pose.root[2] - 2 * pose.root[1] + pose.root[0]) / self.sways
-        return turning.square().sum() + moving.square().sum()
+    def settle(self, information: Float[np.ndarray, "t n n"], gradient: Float[np.ndarray, "t n"]) -> float:
+        """One step of all frames; returns the mean turn that was made, degrees.
 
-    def step(self, time: int, *, turn_rate: float, shift_rate: float) -> None:
-        """One step of this time's row and its neighbours'."""
-        self.adam.set_learning_rate("turns", turn_rate)
-        self.adam.set_learning_rate("shifts", shift_rate)
-        rows = torch.zeros(len(self.shifts), dtype=torch.bool)
-        rows[time] = True
-        self.adam.step(rows)
+        Args:
+            information: The second derivatives of what the pictures cost by the frames' parameters.
+            gradient: The first ones.
+        """
+        t, n = gradient.shape
+        band, total = np.zeros((3, t, n, n)), gradient.copy()
+        band[0] = information
+        self._add_trust(band, total)
+        step = -solve_band(band, total.reshape(-1, 1), DAMPING).reshape(t, n)
+        turns = step[:, 3:].reshape(t, -1, 3)
+        lengths = np.linalg.norm(turns, axis=-1, keepdims=True)
+        turns *= np.minimum(1.0, LARGEST_STEP / np.maximum(lengths, 1e-9))
+        self.now = _stepped(self.now, self.joints, torch.from_numpy(step).to(self.now.root))
+        return float(np.degrees(np.linalg.norm(turns, axis=-1)).mean())
 
-    def refined(self) -> Pose:
-        """All poses as they are now."""
-        with torch.no_grad():
-            return self.pose(slice(None))
+    def _add_trust(self, band: np.ndarray, gradient: np.ndarray) -> None:
+        """What draws poses to those that were given, and what draws the difference to a smooth one.
+
+        With the noise that smoothing took out this is the exact posterior of the given poses, a quadratic form about
+        the smoothed ones.
+        """
+        noise = max(float(np.median([s.noise.max() for s in self.turning])), np.radians(self.trust.turn_deg))
+        root = max(float(self.places.noise.max()), self.trust.root)
+        weights = np.concatenate([np.full(3, root), np.full(self.parameters - 3, noise)]) ** -2.0
+        back = self.given.rotations[:, self.joints] * torch.tensor([1.0, -1.0, -1.0, -1.0])
+        apart = multiply_quats(back, self.now.rotations[:, self.joints]).double()
+        vectors = (2 * apart[..., 1:] * apart[..., :1].sign()).flatten(1)
+        moved = torch.cat([(self.now.root - self.given.root).double(), vectors], 1).numpy()
+        across = np.arange(self.parameters)
+        band[0][:, across, across] += weights
+        gradient += weights * moved
+        smooth = block_diag(*(steady.information for steady in (self.places, *self.turning)))
+        add_second_differences(band, gradient, np.diff(moved, n=2, axis=0), smooth)
 
     def state(self) -> dict[str, Tensor]:
         """For a checkpoint."""
-        return {"turns": self.turns, "shifts": self.shifts, **{f"adam.{k}": v for k, v in self.adam.state().items()}}
+        return {"rotations": self.now.rotations, "root": self.now.root}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` gave."""
-        with torch.no_grad():
-            self.turns.copy_(state["turns"])
-            self.shifts.copy_(state["shifts"])
-        self.adam.load({k.removeprefix("adam."): v for k, v in state.items() if k.startswith("adam.")})
+        self.now = Pose(state["rotations"], state["root"])
 
 
-def smoothed(pose: Pose, joints: list[int], noise_deg: float) -> Pose:
-    """Poses whose turns were disturbed by about so many degrees in every frame, brought nearest to smooth ones.
-
-    Each joint's turns are moved by the least squares of moves against second differences, a Whittaker smoother in the
-    tangent space. How much a joint bends of its own is what the noise leaves of the variance of its second differences.
-    """
-    t = len(pose.root)
-    if t < 3 or noise_deg <= 0:
-        return pose
-    noise = float(np.radians(noise_deg)) ** 2 / 3  # of one component
-    rotations = pose.rotations.clone()
-    variance = _bends(rotations[:, joints]).square().mean((0, 2)).numpy()
-    own = np.maximum(variance - 6 * noise, 0.02 * variance + 1e-10)
-    for row, joint in enumerate(joints):
-        rotations[:, joint] = _smoothed_turns(rotations[:, joint], noise / float(own[row]))
-    return Pose(rotations, pose.root)
-
-
-ROUNDS = 3
-
-
-def _smoothed_turns(turns: Float[Tensor, "t 4"], ratio: float) -> Float[Tensor, "t 4"]:
-    """Of one joint; `ratio` is that of the noise's variance to that of true second differences."""
-    from scipy.linalg import solveh_banded
-
-    t = len(turns)
-    stencil = (1.0, -2.0, 1.0)
-    band = np.zeros((3, t))
-    for a, x in enumerate(stencil):
-        for b, y in enumerate(stencil[: a + 1]):
-            band[2 - (a - b), a : t - 2 + a] += ratio * x * y
-    band[2] += 1
-    moved = np.zeros((t, 3))
-    for _ in range(ROUNDS):
-        bends = _bends(turns[:, None].double())[:, 0].numpy()
-        right = -moved
-        for a, x in enumerate(stencil):
-            right[a : t - 2 + a] -= ratio * x * bends
-        step = solveh_banded(band, right)
-        half = torch.from_numpy(step).float() / 2
-        turn = torch.nn.functional.normalize(torch.cat([torch.ones_like(half[:, :1]), half], -1), dim=-1)
-        turns = torch.nn.functional.normalize(multiply_quats(turns, turn), dim=-1)
-        moved = moved + step
-    return turns
-
-
-def _bends(turns: Float[Tensor, "t m 4"]) -> Float[Tensor, "s m 3"]:
-    """Second differences of turns over time, radians."""
-    steps = multiply_quats(turns[:-1] * torch.tensor([1.0, -1.0, -1.0, -1.0]).to(turns), turns[1:])
-    vectors = 2 * steps[..., 1:] * steps[..., :1].sign()
-    return vectors[1:] - vectors[:-1]
+def _stepped(pose: Pose, joints: list[int], step: Float[Tensor, "t n"]) -> Pose:
+    """The root moved, and joints turned about their own axes."""
+    half = step[:, 3:].unflatten(1, (-1, 3)) / 2
+    turns = torch.nn.functional.normalize(torch.cat([torch.ones_like(half[..., :1]), half], -1), dim=-1)
+    turned = torch.nn.functional.normalize(multiply_quats(pose.rotations[:, joints], turns), dim=-1)
+    return Pose(pose.rotations.index_copy(1, torch.tensor(joints), turned), pose.root + step[:, :3])

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from tqdm import tqdm
 
 from splatsim.avatar.fitting.capture import PersonCapture, decoded, read_mask
+from splatsim.avatar.fitting.colours import floor_gains
 from splatsim.avatar.fitting.gate import Alignment, overlay
 from splatsim.avatar.fitting.masks import (
     DIFFERENCE,
@@ -19,9 +20,9 @@ from splatsim.avatar.fitting.masks import (
     overlap,
     person_mask,
 )
-from splatsim.avatar.fitting.optimisation import start_gaussians
 from splatsim.avatar.fitting.person import Person
 from splatsim.avatar.fitting.shots import Shot, cut
+from splatsim.avatar.fitting.start import start_gaussians
 from splatsim.avatar.fitting.views import Views, project
 from splatsim.avatar.skeleton import world_from_joints, world_from_rest
 from splatsim.avatar.skinning import skin_gaussians
@@ -43,6 +44,8 @@ class Prepared:
     alignment: Alignment
     overlays: list[tuple[np.ndarray, str]]
     """Pictures with the body on them, with captions."""
+    gains: Float[np.ndarray, "c 3"]
+    """Of the cameras' colours, by the background that they share."""
 
 
 def prepare_shots(
@@ -60,13 +63,15 @@ def prepare_shots(
     scaled = replace(capture.scaled(side), viewmats=person.views.viewmats)
     shots: list[Shot] = []
     overlays: list[tuple[np.ndarray, str]] = []
+    backgrounds: list[Background | None] = []
     overlaps = np.full((scaled.times, len(scaled.names)), np.nan)
     places = world_from_joints(person.template.skeleton, person.pose)[..., :3, 3].double().numpy()
     for camera in tqdm(range(len(scaled.names)), desc="masks", unit="camera", disable=None):
         frames = _frames(capture, camera, scaled)
         bodies = _silhouettes(person, scaled, camera)
         rendered = _scene_pictures(scene, scaled, camera, scene_antialiased)
-        masks, independent = _masks_of(capture, camera, scaled, frames, bodies, rendered)
+        backgrounds.append(None)
+        masks, independent, backgrounds[-1] = _masks_of(capture, camera, scaled, frames, bodies, rendered)
         for time, (frame, mask, body) in enumerate(zip(frames, masks, bodies, strict=True)):
             if independent[time] is not None:
                 overlaps[time, camera] = overlap(body, independent[time])
@@ -79,7 +84,11 @@ def prepare_shots(
             overlays.append((drawn, f"camera {scaled.names[camera]}, frame {time}"))
     errors = np.stack([[_nanmedian(row) for row in column] for column in np.swapaxes(person.errors, 0, 1)], 1)
     sides = tuple(max(size) for size in capture.views.sizes)
-    return Prepared(shots, Alignment(overlaps, errors, sides, scaled.names), overlays)
+    still = bool(np.ptp(scaled.viewmats, axis=0).max() < 1e-9)
+    gains = np.ones((len(scaled.names), 3))
+    if still:
+        gains = floor_gains(backgrounds, scaled, person.pose.root[:, :2].double().numpy().mean(0))
+    return Prepared(shots, Alignment(overlaps, errors, sides, scaled.names), overlays, gains)
 
 
 def _frames(capture: PersonCapture, camera: int, views: Views) -> UInt8[np.ndarray, "t h w 3"]:
@@ -131,27 +140,31 @@ def _masks_of(
     frames: UInt8[np.ndarray, "t h w 3"],
     bodies: Bool[np.ndarray, "t h w"],
     rendered: list[UInt8[np.ndarray, "h w 3"]] | None,
-) -> tuple[list[UInt8[np.ndarray, "h w"]], list[Any]]:
-    """Masks, and for the gate those that know nothing of the body (None where there are none)."""
+) -> tuple[list[UInt8[np.ndarray, "h w"]], list[Any], Background | None]:
+    """Masks, for the gate those that know nothing of the body (None where there are none), and what stays behind."""
     given = capture.masks[camera]
     if given is not None:
         masks = [read_mask(path, capture, camera, views) for path in given]
         masks = [np.where(mask > 127, 255, 0).astype(np.uint8) for mask in masks]
-        return masks, [mask == 255 for mask in masks]
+        return masks, [mask == 255 for mask in masks], None
     tall = int(np.median([np.ptp(np.flatnonzero(body.any(1))) if body.any() else 0 for body in bodies]))
     reach = max(3, round(REACH * max(tall, 1)))
     if rendered is not None:
         pairs = zip(frames, rendered, bodies, strict=True)
         masks = [against_scene(frame, behind, body, reach) for frame, behind, body in pairs]
-        return masks, [
-            _moving(f, Background(b, np.ones(f.shape[:2], bool)), body, 4 * reach)
-            for f, b, body in zip(frames, rendered, bodies, strict=True)
-        ]
+        return (
+            masks,
+            [
+                _moving(f, Background(b, np.ones(f.shape[:2], bool)), body, 4 * reach)
+                for f, b, body in zip(frames, rendered, bodies, strict=True)
+            ],
+            None,
+        )
     near = np.stack([grown(body, 2 * reach) for body in bodies])
     background = median_background(frames, near)
     masks = [person_mask(frame, background, body, reach) for frame, body in zip(frames, bodies, strict=True)]
     moving = [_moving(frame, background, body, 4 * reach) for frame, body in zip(frames, bodies, strict=True)]
-    return masks, moving
+    return masks, moving, background
 
 
 def _moving(

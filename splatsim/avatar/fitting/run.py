@@ -17,11 +17,12 @@ from splatsim.avatar.avatar import Avatar
 from splatsim.avatar.fitting.capture import PersonCapture, load_capture
 from splatsim.avatar.fitting.completion import SEEN_PIXELS, completed, seen_light
 from splatsim.avatar.fitting.judging import ShotMetrics, judged, side_by_side
-from splatsim.avatar.fitting.optimisation import AvatarOptimisation, AvatarRecipe
+from splatsim.avatar.fitting.optimisation import AvatarOptimisation
 from splatsim.avatar.fitting.page import write_page
 from splatsim.avatar.fitting.person import Dials, Person, find_person, given_person
 from splatsim.avatar.fitting.poses_file import write_poses
 from splatsim.avatar.fitting.preparation import Prepared, prepare_shots
+from splatsim.avatar.fitting.recipe import AvatarRecipe
 from splatsim.avatar.fitting.shots import Shot
 from splatsim.avatar.skeleton import Pose
 from splatsim.errors import ReconstructionError
@@ -187,6 +188,7 @@ class _Run:
             fps=capture.fps,
             seed=config.seed,
             refine_poses=config.refine_poses,
+            gains=prepared.gains,
             recipe=recipe,
         )
         self.fps = capture.fps
@@ -266,7 +268,7 @@ class _Run:
         skeleton = self.person.template.skeleton
         avatar = Avatar(gaussians, skeleton, o.skin, self.out.name, "fitted to a capture; the pictures' licence holds")
         shares = (float((source == 1).float().mean()), float((source == 2).float().mean()))
-        pose = o.poses.refined()
+        pose = o.poses.now
         refined = judged(o.tested_on(shots), shots) if self.held_out else ()
         return AvatarFit(
             avatar=avatar,
@@ -293,7 +295,9 @@ def write_result(fit: AvatarFit, out: Path, facts: dict[str, Any]) -> None:
         "seconds": fit.seconds,
         "gaussians": len(fit.avatar),
         "psnr": _mean([m.psnr for m in fit.metrics]),
+        "psnr_untinted": _mean([m.psnr_untinted for m in fit.metrics]),
         "ssim": _mean([m.ssim for m in fit.metrics]),
+        "camera_gains": fit.prepared.gains.round(4).tolist(),
         "psnr_test_poses_refined": _mean([m.psnr for m in fit.metrics_refined]),
         "plain_triangulation_px": fit.person.before,
         "triangulation_px": fit.person.triangulated,

@@ -10,7 +10,7 @@ import torch
 from splatsim.avatar import Pose
 from splatsim.avatar.body import Body
 from splatsim.avatar.fitting.keypoints import LAYOUTS, attachments
-from splatsim.avatar.fitting.optimisation import start_gaussians
+from splatsim.avatar.fitting.start import start_gaussians
 from splatsim.avatar.fitting.template import Template
 from splatsim.avatar.fitting.views import Views, project
 from splatsim.avatar.skeleton import world_from_joints, world_from_rest
