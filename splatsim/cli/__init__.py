@@ -29,7 +29,7 @@ def view(
     max_gaussians: int = 500_000,
     overwrite: bool = False,
 ) -> None:
-    """Show a scene folder or a file of Gaussians (.ply, .glb, .sog …) in the browser until Ctrl-C, or write it for rerun.
+    """Show a scene folder or a file of Gaussians (.ply, .glb, .sog …) in the browser, or write it for rerun.
 
     Cameras, occupied voxels, the map, the view from above and avatars are layers that can be switched on and off.
 
