@@ -2,8 +2,11 @@
 
 import ipaddress
 import math
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -127,14 +130,16 @@ class PolicyLine:
         deadline = time.monotonic() + self._wait
         while self._connection is None:
             try:
-                self._connection = client.connect(
-                    self._address,
-                    max_size=wire.LARGEST_REPLY,
-                    compression=None,
-                    proxy=None,
-                    open_timeout=10,
-                    close_timeout=2,
-                    ping_interval=None,
+                self._connection = _by_a_daemon(
+                    lambda: client.connect(
+                        self._address,
+                        max_size=wire.LARGEST_REPLY,
+                        compression=None,
+                        proxy=None,
+                        open_timeout=10,
+                        close_timeout=2,
+                        ping_interval=None,
+                    )
                 )
                 self._first_frame()
                 self._wait = self._options.connect_seconds
@@ -153,6 +158,26 @@ class PolicyLine:
             self.metadata = wire.unpack(self._connection.recv(timeout=FIRST_FRAME_SECONDS))
         except (TimeoutError, EpisodeError):
             self.metadata = {}
+
+
+def _by_a_daemon(connect: Callable[[], Any]) -> Any:
+    """What a function gives that is called in a daemon thread: threads that it starts are daemons as well.
+
+    The package's own would keep a process alive for ever that ends without hanging up.
+    """
+    answers: SimpleQueue[tuple[Any, Exception | None]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((connect(), None))
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+            answers.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    connection, error = answers.get()
+    if error is not None:
+        raise error
+    return connection
 
 
 def _websockets() -> tuple[Any, type[Exception]]:

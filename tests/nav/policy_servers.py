@@ -49,7 +49,7 @@ class Policy:
 def serving(policy: Policy, port: int = 0) -> Iterator[str]:
     """The address at which a policy answers."""
     with serve(policy.handle, "127.0.0.1", port, compression=None) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)  # and so are those of its connections
         thread.start()
         try:
             yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"

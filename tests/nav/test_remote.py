@@ -2,6 +2,8 @@
 
 import math
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -248,3 +250,12 @@ def test_a_server_plays_a_suite_of_the_benchmark(tmp_path: Path) -> None:
     assert asked["bev.cells"].shape == place.nav_map.frame.shape == asked["bev.rgb"].shape[:2]
     assert asked["bev.pose"][:2].tolist() == pytest.approx([0.6, 2.0], abs=1e-6)
     assert asked["goal.polar"].tolist() == pytest.approx([0.75, 0.0], abs=1e-6)
+
+
+def test_a_program_that_forgets_to_hang_up_ends_all_the_same() -> None:
+    script = (
+        "import sys; from splatsim.nav.policy_line import PolicyLine, RemoteOptions; "
+        "PolicyLine(sys.argv[1], RemoteOptions()).ask({'endpoint': 'reset'})"
+    )
+    with serving(Policy(lambda question, asked: {"status": "ok"})) as address:
+        subprocess.run([sys.executable, "-c", script, address], check=True, timeout=60)
