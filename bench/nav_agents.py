@@ -1,6 +1,7 @@
 """What the agents that come with splatsim score: alone, under fog of war, and among people who react and who do not.
 
 python bench/nav_agents.py [alone] [fog] [people] [reactive] [follow] [--episodes N] [--people N] [--out ROWS.jsonl]
+python bench/nav_agents.py learned --policy WEIGHTS.npz [--rooms SEED]
 python bench/nav_agents.py --read ROWS.jsonl …
 """
 
@@ -15,18 +16,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from train_policy import random_rooms
 
 from splatsim.assets import shelf_file
 from splatsim.formats.arrays import read_nav_map
 from splatsim.maps import distance_field
 from splatsim.nav import Agent, Episode, Humans, Setup, measure
-from splatsim.nav.agents import make_agent
+from splatsim.nav.agents import LearnedAgent, make_agent
 from splatsim.nav.episode import Task
 from splatsim.nav.simulator import Simulator
 from splatsim.nav.world import World
 
 CASES: dict[str, tuple[Task, tuple[str, ...], Humans]] = {
     "alone": ("point goal", ("stop", "random", "forward", "shortest-path", "oracle", "human-aware"), Humans()),
+    "learned": ("point goal", ("learned",), Humans()),
     "fog": ("point goal", ("bev",), Humans()),
     "people": ("social", ("shortest-path", "human-aware"), Humans(2, reactive=False)),
     "reactive": ("social", ("shortest-path", "human-aware"), Humans(2, reactive=True)),
@@ -95,10 +98,12 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Play, and print a table with a line for each case and agent."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("cases", nargs="*", default=[case for case in CASES if case != "learned"])
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--people", type=int)
     parser.add_argument("--agents", nargs="*")
+    parser.add_argument("--rooms", type=int, help="play in rooms made at random by this seed, not in the apartment")
+    parser.add_argument("--policy", type=Path, help="weights of the learned agent, from train_policy.py")
     parser.add_argument("--part", default="0/1", help="play only the episodes i, i + n, … of i/n")
     parser.add_argument("--out", type=Path, help="append a line of JSON for each episode")
     parser.add_argument("--read", type=Path, nargs="*", help="print the table of such files, and play nothing")
@@ -107,15 +112,21 @@ def main() -> None:
         print_table([json.loads(line) for path in options.read for line in path.read_text("utf-8").splitlines()])
         return
     torch.set_num_threads(1)
-    world = World("apartment", read_nav_map(shelf_file("scenes/apartment/nav_map.npz")))
+    if "learned" in options.cases and options.policy is None:
+        parser.error("the case learned needs --policy, a file that train_policy.py wrote")
+    if options.rooms is None:
+        world = World("apartment", read_nav_map(shelf_file("scenes/apartment/nav_map.npz")))
+    else:
+        world = World(f"rooms {options.rooms}", random_rooms(np.random.default_rng(options.rooms)))
     first, step = map(int, options.part.split("/"))
     for case in options.cases:
         task, agents, humans = CASES[case]
         humans = humans if options.people is None or not humans.count else replace(humans, count=options.people)
         episodes = make_episodes(world, task, options.episodes, 0)[first::step]
         for name in options.agents or agents:
+            agent = LearnedAgent(options.policy) if name == "learned" else make_agent(name)
             rows = []
-            for episode, metrics in zip(episodes, play(world, make_agent(name), episodes, humans), strict=True):
+            for episode, metrics in zip(episodes, play(world, agent, episodes, humans), strict=True):
                 rows.append({"case": case, "agent": name, "episode": episode.name, "metrics": metrics})
                 if options.out:
                     with options.out.open("a", encoding="utf-8") as file:

@@ -62,7 +62,8 @@ class Birdseye:
         if self._kind == "seen":
             seen = fog.cover(whole.replace(cells=None))
             return seen.replace(cells=fog.known().cells, visited=whole.visited)
-        return whole
+        # What is handed out is the robot's own: whoever writes into it changes nothing here.
+        return whole.map(torch.clone)
 
     def _around(self, pose: Float[Tensor, " 3"], fog: FogOfWar, people: People) -> BevMap:
         x, y, yaw = pose.tolist()

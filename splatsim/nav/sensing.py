@@ -87,7 +87,7 @@ class Senses:
         row = torch.tensor([lane])
         people = People(self._people.places(row)[0], self._people.velocities(row)[0], self._people.radii)
         believed = self._drift[lane]
-        task = episode.task
+        task, goal_image = episode.task, self._goal_images[lane]
         bev = None
         if self._birdseye is not None:
             fog = self._fogs[lane]
@@ -108,7 +108,7 @@ class Senses:
             pose=_triple(_within(self._starts[lane], believed)) if sensors.pose else None,
             people=self._tracked(lane, pose, people) if sensors.people else None,
             goal=_towards(believed, episode.goal) if task in ("point goal", "social") else None,
-            goal_image=self._goal_images[lane],
+            goal_image=None if goal_image is None else goal_image.clone(),
             goal_class=str(episode.info.get("goal_class", "")) if task == "object goal" else "",
             instruction=episode.instruction,
         )

@@ -1,5 +1,6 @@
 """What robots see against a room whose walls are known to the millimetre."""
 
+import dataclasses
 import math
 
 import pytest
@@ -126,6 +127,30 @@ def test_the_whole_map_shows_people_and_where_the_robot_has_been() -> None:
     row = int(seen.bev.frame.cell_of(torch.tensor([[1.0, 2.02]]))[0, 0])
     first, last = (int(seen.bev.frame.cell_of(torch.tensor([[x, 2.02]]))[0, 1]) for x in (0.51, x - 0.01))
     assert bool(seen.bev.visited[row, first : last + 1].all())
+
+
+@pytest.mark.parametrize("bev", ["map", "seen", "ego"])
+@pytest.mark.parametrize("task", ["social", "image goal"])
+def test_who_writes_into_what_is_seen_changes_nothing(bev: str, task: str) -> None:
+    sensors = Sensors(rgb=True, depth=True, semantic=True, width=32, height=24, people=True, bev=bev, bev_colors=True)
+    simulator, untouched = (set_down(sensors, humans=Humans(2, bodies="capsules"), task=task) for _ in range(2))
+    before = ROOMS.content_hash
+    for step in (FORWARD, LEFT, FORWARD):
+        seen = simulator.observe()[0]
+        given = [value for part in (seen, seen.bev, seen.people) for value in vars(part).values()]
+        tensors = [value for value in given if isinstance(value, torch.Tensor)]
+        assert len(tensors) > 10
+        for tensor in tensors:
+            tensor.copy_(torch.full_like(tensor, 1) - tensor if tensor.dtype != torch.bool else ~tensor)
+        again, other = simulator.observe()[0], untouched.observe()[0]
+        for one, two in ((again, other), (again.bev, other.bev), (again.people, other.people)):
+            for name, value in vars(one).items():
+                if isinstance(value, torch.Tensor):
+                    assert torch.equal(value, getattr(two, name)), name
+        simulator.step([step])
+        untouched.step([step])
+    assert alike(simulator.trajectory(0), untouched.trajectory(0))
+    assert dataclasses.replace(ROOMS, content_hash="").content_hash == before
 
 
 def test_what_was_not_seen_is_unknown() -> None:

@@ -10,6 +10,7 @@ from splatsim.nav.agents.blind import StopAgent as StopAgent
 from splatsim.nav.agents.explorer import BevExplorerAgent as BevExplorerAgent
 from splatsim.nav.agents.follower import FollowerAgent as FollowerAgent
 from splatsim.nav.agents.human_aware import HumanAwareAgent as HumanAwareAgent
+from splatsim.nav.agents.learned import LearnedAgent as LearnedAgent
 from splatsim.nav.agents.oracle import OracleAgent as OracleAgent
 from splatsim.nav.agents.shortest_path import ShortestPathAgent as ShortestPathAgent
 

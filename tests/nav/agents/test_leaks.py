@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from splatsim.gaussians import Gaussians
 from splatsim.grids import OCCUPIED, BevMap, EgoFrame, GridFrame
 from splatsim.maps import People
 from splatsim.nav import Briefing, Episode, Humans, Observation, Sensors, Setup
@@ -27,7 +28,19 @@ TASKS = ("point goal", "image goal", "object goal", "instruction", "following", 
 WAY = (Step.FORWARD, Step.LEFT, Step.LEFT, Step.FORWARD, Step.RIGHT, Step.FORWARD)
 
 
-def begun(played: Episode, bev: str = "map", people: int = 0, world: World = WORLD) -> Simulator:
+def far_above() -> Gaussians:
+    """One that no camera sees: all pictures of it are black, so that none tells anything."""
+    quat = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    return Gaussians(
+        torch.tensor([[3.0, -2.0, 90.0]]), quat, torch.full((1, 3), 0.01), torch.ones(1), torch.zeros(1, 1, 3)
+    )
+
+
+PICTURED = World("two rooms", ROOMS, gaussians=far_above())
+
+
+def begun(played: Episode, bev: str = "map", people: int = 0, world: World | None = None) -> Simulator:
+    world = world or (PICTURED if played.task == "image goal" else WORLD)
     sensors = Sensors(bev=bev, people=True)  # type: ignore[arg-type]
     simulator = Simulator(world, Setup(sensors=sensors, humans=Humans(people, reactive=False)))
     simulator.reset([0], [played])

@@ -1,0 +1,61 @@
+"""An agent that learned by imitation to find a point goal from the view around it (`bench/train_policy.py`)."""
+
+import os
+
+import torch
+
+from splatsim.errors import EpisodeError
+from splatsim.grids import FREE, EgoFrame
+from splatsim.nav.agent import Action, Briefing
+from splatsim.nav.agents.policy import CELLS, RESOLUTION, SKIP, Policy, load_policy, look, pooled
+from splatsim.nav.observation import Observation
+from splatsim.nav.setup import Sensors
+from splatsim.nav.unicycle import Step
+
+
+class LearnedAgent:
+    """Takes the step that its network prefers; no weights come with splatsim.
+
+    Args:
+        weights: A network, or the file that `bench/train_policy.py` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FormatError: the file holds no such network.
+    """
+
+    sensors = Sensors(bev="ego")
+
+    def __init__(self, weights: str | os.PathLike[str] | Policy) -> None:
+        self._policy = weights if isinstance(weights, Policy) else load_policy(weights)
+        self.reset(Briefing("point goal"))
+
+    def reset(self, briefing: Briefing) -> None:
+        """Forget the last step.
+
+        Raises:
+            EpisodeError: the robot is driven by speed and turn.
+        """
+        if not briefing.discrete:
+            raise EpisodeError("the learned agent was set down in a robot without steps; expected a discrete setup.")
+        self._last = Step.STOP
+
+    def act(self, observation: Observation) -> Action:
+        """The step that the network prefers.
+
+        Raises:
+            EpisodeError: the observation has no view around the robot of the right size, or no point goal.
+        """
+        bev, goal = observation.bev, observation.goal
+        fits = bev is not None and isinstance(bev.frame, EgoFrame) and bev.frame.shape == (CELLS, CELLS)
+        if bev is None or not fits or bev.frame.resolution != RESOLUTION or bev.cells is None or goal is None:
+            raise EpisodeError(
+                f"the observation has no view around the robot of {CELLS} × {CELLS} cells of {RESOLUTION} m, or no "
+                'point goal; expected Sensors with bev "ego" and a task with a point goal.'
+            )
+        visited = torch.zeros_like(bev.observed) if bev.visited is None else bev.visited
+        closed, been = (cells[None, ::SKIP, ::SKIP] for cells in (bev.cells != FREE, visited))
+        pictures, goals = look(pooled(closed), pooled(been), torch.tensor([goal]))
+        with torch.no_grad():
+            self._last = Step(int(self._policy(pictures, goals, torch.tensor([int(self._last)])).argmax()))
+        return self._last
