@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from splatsim.cameras import Cameras
@@ -187,17 +187,36 @@ def people_layer(
     """The cells where people stand, and how they move: as the frame has it, east and north or ahead and left."""
     if people is None:
         return None, None
-    mask = torch.zeros(frame.shape, dtype=torch.bool)
-    velocities = torch.zeros(*frame.shape, 2)
-    if not len(people):
-        return mask, velocities
-    centers = frame.all_centers()
-    away = (centers[:, :, None] - people.places.double()).norm(dim=-1) - people.radii.double()
-    nearest, who = away.min(dim=-1)
+    nearest, who = _nearest_person(frame, people)
     # A person between cell centres still marks the cell that it stands in.
     mask = nearest <= frame.resolution / 2
+    if not len(people):
+        return mask, torch.zeros(*frame.shape, 2)
     moving = people.velocities.double()
     if isinstance(frame, EgoFrame):
         s, c = math.sin(frame.pose[2]), math.cos(frame.pose[2])
         moving = moving @ torch.tensor([[c, -s], [s, c]], dtype=torch.float64)
     return mask, torch.where(mask[..., None], moving[who], 0).float()
+
+
+def _nearest_person(
+    frame: GridFrame | EgoFrame, people: People
+) -> tuple[Float[Tensor, "rows cols"], Int[Tensor, "rows cols"]]:
+    """How far each cell is from the rim of the person nearest to it, and who that is; infinite far from everybody.
+
+    Only the cells about each person are looked at: maps are large, and people small.
+    """
+    nearest = torch.full(frame.shape, math.inf, dtype=torch.float64)
+    who = torch.zeros(frame.shape, dtype=torch.int64)
+    size = torch.tensor(frame.shape)
+    stands = frame.cell_of(people.places.double())
+    reach = ((people.radii.double() / frame.resolution).ceil().long() + 2)[:, None]
+    low, high = ((stands + offset).clamp(min=0).minimum(size) for offset in (-reach, reach + 1))
+    for person, window in enumerate(torch.stack([low, high], dim=-1).tolist()):
+        rows, columns = (torch.arange(*ends) for ends in window)
+        centers = frame.centers(torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1))
+        away = (centers - people.places[person].double()).norm(dim=-1) - people.radii[person].double()
+        part = tuple(slice(*ends) for ends in window)
+        closer = away < nearest[part]
+        nearest[part], who[part] = away.where(closer, nearest[part]), torch.where(closer, person, who[part])
+    return nearest, who
