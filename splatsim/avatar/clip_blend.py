@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splatsim.avatar._rotations import about, ease
+from splatsim.avatar._rotations import about, ease, unit
 from splatsim.avatar.gait_pose import BodyState, Carriage
 from splatsim.avatar.motion import SampledMotion
 from splatsim.avatar.retargeting import retarget
@@ -88,18 +88,20 @@ def _at_phase(cycle: StrideCycle, phase: Array) -> tuple[Array, Array]:
     count = len(cycle.hips)
     at = phase * count
     low = at.astype(np.int64) % count
-    high, share = (low + 1) % count, at - np.floor(at)
-    quats = _mix(np.stack([cycle.quats[low], cycle.quats[high]]), np.stack([1 - share, share]))
-    return quats, (1 - share)[:, None] * cycle.hips[low] + share[:, None] * cycle.hips[high]
+    return _between(cycle, low, (low + 1) % count, at - np.floor(at))
 
 
 def _there_and_back(cycle: StrideCycle, clock: Array) -> tuple[Array, Array]:
     """A standing clip played forwards and backwards in turn, so that it never jumps."""
     place = np.abs((clock / cycle.seconds + 1) % 2 - 1) * (len(cycle.hips) - 1)
     low = np.minimum(place.astype(np.int64), len(cycle.hips) - 2)
-    share = place - low
-    quats = _mix(np.stack([cycle.quats[low], cycle.quats[low + 1]]), np.stack([1 - share, share]))
-    return quats, (1 - share)[:, None] * cycle.hips[low] + share[:, None] * cycle.hips[low + 1]
+    return _between(cycle, low, low + 1, place - low)
+
+
+def _between(cycle: StrideCycle, low: NDArray[np.int64], high: NDArray[np.int64], share: Array) -> tuple[Array, Array]:
+    """Rotations [n r 4] and hips [n 3] on the way from moments to others."""
+    quats = _mix(np.stack([cycle.quats[low], cycle.quats[high]]), np.stack([1 - share, share]))
+    return quats, (1 - share)[:, None] * cycle.hips[low] + share[:, None] * cycle.hips[high]
 
 
 def _of_carriage(own: Carriage, yaw: Array) -> tuple[Array, Array]:
@@ -111,5 +113,4 @@ def _of_carriage(own: Carriage, yaw: Array) -> tuple[Array, Array]:
 def _mix(quats: Array, weights: Array) -> Array:
     """The mean of rotations [k n r 4] by weights [k n], all on the side of the first's sphere."""
     signs = np.where((quats * quats[:1]).sum(-1, keepdims=True) < 0, -1.0, 1.0)
-    total = (weights[..., None, None] * signs * quats).sum(axis=0)
-    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=-1, keepdims=True), 1e-12))
+    return unit((weights[..., None, None] * signs * quats).sum(axis=0))

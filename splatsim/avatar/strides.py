@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from splatsim.avatar._rotations import about
+from splatsim.avatar._rotations import about, unit
 from splatsim.avatar.motion import SampledMotion
 from splatsim.avatar.roles import ROLES, joint_roles
 from splatsim.avatar.skeleton import world_from_joints
@@ -76,7 +76,7 @@ def cut_strides(motion: SampledMotion) -> StrideCycle:
         turn_rate=float((seen.yaw[last] - seen.yaw[first]) / seconds),
         seconds=seconds / len(moments),
         strides=len(moments),
-        quats=_unit(_closed(_unit(np.asarray(mean)))),
+        quats=unit(_closed(unit(np.asarray(mean)))),
         hips=_closed(hips),
     )
 
@@ -128,7 +128,7 @@ class _Seen:
 def _standing(seen: _Seen, seconds: float) -> StrideCycle:
     """A standing clip in `SAMPLES` moments for each second, at least two."""
     at = np.linspace(0, len(seen.quats) - 1, max(2, round(seconds * SAMPLES)))
-    return StrideCycle(0.0, 0.0, seconds, 0, _unit(_resampled(seen.quats, at)), _resampled(seen.hips, at))
+    return StrideCycle(0.0, 0.0, seconds, 0, unit(_resampled(seen.quats, at)), _resampled(seen.hips, at))
 
 
 def _resampled(values: Array, at: Array) -> Array:
@@ -148,7 +148,3 @@ def _closed(values: Array) -> Array:
     gap = values[0] - (_aligned(values[-1], values[0]) if values.ndim == 3 else values[-1])
     share = np.linspace(0, 1, len(values)).reshape(-1, *[1] * (values.ndim - 1))
     return np.asarray((values + (share - 0.5) * gap)[:-1])
-
-
-def _unit(quats: Array) -> Array:
-    return np.asarray(quats / np.linalg.norm(quats, axis=-1, keepdims=True))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from splatsim.nav.landmarks import Landmark
 from splatsim.nav.rooms import Rooms
+from splatsim.nav.unicycle import wrapped
 
 STEP = 0.1
 """Metres between the points at which a way is looked at."""
@@ -115,7 +116,7 @@ def _bends(courses: Float[Tensor, " n"]) -> list[Event]:
     half = round(LOOK / STEP)
     if len(courses) <= 2 * half:
         return []
-    change = torch.remainder(courses[2 * half :] - courses[: -2 * half] + math.pi, 2 * math.pi) - math.pi
+    change = wrapped(courses[2 * half :] - courses[: -2 * half])
     left, found = change.abs(), []
     while float(left.max()) > TURN:
         sharpest = int(left.argmax())

@@ -21,6 +21,7 @@ from splatsim.nav.observation import Observation
 from splatsim.nav.pictures import Pictures, Shot, intrinsics, noisy
 from splatsim.nav.setup import Setup
 from splatsim.nav.sight import Sight
+from splatsim.nav.unicycle import wrapped
 from splatsim.nav.world import World
 
 REACH = 8.0
@@ -121,7 +122,7 @@ class Senses:
     def _reckoned(self, lanes: Tensor, before: Tensor, after: Tensor) -> Float[Tensor, "m 3"]:
         """Where odometry puts the robots, in the world's frame if it were right at the start."""
         moved = after - before
-        turned = torch.remainder(moved[:, 2] + math.pi, 2 * math.pi) - math.pi
+        turned = wrapped(moved[:, 2])
         draws = torch.from_numpy(np.array([self._noise[lane].standard_normal(2) for lane in lanes.tolist()]))
         factor = 1 + self._setup.sensors.pose_noise * draws
         aside = self._drift[lanes, 2] - before[:, 2]
@@ -229,4 +230,4 @@ def _towards(pose: Float[Tensor, " 3"], goal: tuple[float, float]) -> tuple[floa
 
 def _bearings(poses: Float[Tensor, "n 3"], others: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
     way = others - poses[:, :2]
-    return torch.remainder(torch.atan2(way[:, 1], way[:, 0]) - poses[:, 2] + math.pi, 2 * math.pi) - math.pi
+    return wrapped(torch.atan2(way[:, 1], way[:, 0]) - poses[:, 2])

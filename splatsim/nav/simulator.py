@@ -4,7 +4,6 @@ People move by simulated time, whatever is rendered or observed. What happens in
 its actions alone, bit for bit.
 """
 
-import math
 import zlib
 from collections.abc import Sequence
 
@@ -23,7 +22,7 @@ from splatsim.nav.physics import Crowd, Moved
 from splatsim.nav.recording import Recording
 from splatsim.nav.sensing import Senses
 from splatsim.nav.setup import Setup
-from splatsim.nav.unicycle import ARC, Step, drive_on, take_step, within_limits
+from splatsim.nav.unicycle import ARC, Step, drive_on, take_step, within_limits, wrapped
 from splatsim.nav.world import World
 
 
@@ -193,7 +192,7 @@ class Simulator:
         moved = self._among_people(rows, heading, durations)
         self.poses[rows, :2] = moved.places
         turn = (steps == Step.LEFT).double() - (steps == Step.RIGHT).double()
-        self.poses[rows, 2] = torch.remainder(poses[:, 2] + drive.turn * turn + math.pi, 2 * math.pi) - math.pi
+        self.poses[rows, 2] = wrapped(poses[:, 2] + drive.turn * turn)
         return moved
 
     def _among_people(self, rows: Tensor, velocities: Float[Tensor, "m 2"], durations: Float[Tensor, " m"]) -> Moved:

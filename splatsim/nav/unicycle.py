@@ -55,6 +55,11 @@ class Drive:
         return {Step.STOP: 0.0, Step.FORWARD: self.forward / self.max_speed}.get(step, self.turn / self.max_turn)
 
 
+def wrapped(angles: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """The same angles in [-π, π), radians."""
+    return torch.remainder(angles + math.pi, 2 * math.pi) - math.pi
+
+
 def within_limits(
     command: Float[Tensor, "n 2"], velocity: Float[Tensor, "n 2"], drive: Drive, seconds: float
 ) -> Float[Tensor, "n 2"]:
@@ -113,7 +118,7 @@ def drive_on(
         places, yaw = moved.places, yaw + 2 * half
         static, human = static | moved.static, human | moved.human
         crowd = crowd.after(share)
-    yaw = torch.remainder(yaw + math.pi, 2 * math.pi) - math.pi
+    yaw = wrapped(yaw)
     return torch.cat([places, yaw[:, None]], dim=-1), Moved(places, static, human)
 
 
@@ -139,5 +144,5 @@ def take_step(
     moves = forward[:, None] * torch.stack([yaw.cos(), yaw.sin()], dim=-1)
     moved = space.move(poses[:, :2], moves, radii, crowd, sliding=sliding)
     turn = (steps == Step.LEFT).double() - (steps == Step.RIGHT).double()
-    yaw = torch.remainder(yaw + drive.turn * turn + math.pi, 2 * math.pi) - math.pi
+    yaw = wrapped(yaw + drive.turn * turn)
     return torch.cat([moved.places, yaw[:, None]], dim=-1), moved

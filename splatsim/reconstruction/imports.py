@@ -11,13 +11,13 @@ import numpy as np
 from jaxtyping import Float
 
 from splatsim.errors import FormatError
+from splatsim.formats.transforms import OPENCV_FROM_OPENGL
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.poses import Lens, Source, capture_from_model, triangulate
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG", ".webp", ".bmp", ".tif", ".tiff")
 MAX_FRAMES = 100_000
 """More entries than that are taken for a mistake."""
-OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _viewmat(
     """cam_from_world, OpenCV, in the frame the poses came from."""
     matrix = _square(_numbers(where, "transform_matrix", frame.get("transform_matrix"), [(3, 4), (4, 4)]))
     matrix[:3, 3] *= undo[1]
-    matrix = undo[0] @ matrix @ OPENCV_FROM_OPENGL
+    matrix = undo[0] @ matrix @ np.diag(OPENCV_FROM_OPENGL)
     u, singular, vt = np.linalg.svd(matrix[:3, :3])
     if not (np.abs(singular - 1) < 0.02).all() or np.linalg.det(u @ vt) < 0:
         raise FormatError(

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from splatsim.errors import FormatError
+from splatsim.formats.transforms import OPENCV_FROM_OPENGL
 
 MAX_BYTES = 1 << 27
-OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def read_transforms(path: Path) -> list[Lens]:
         if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
             raise FormatError(f'{where} has no "file_path"; expected the path of a picture.')
         facts = {**content, **frame}
-        pose = _array(where, frame, "transform_matrix", (4, 4)) @ OPENCV_FROM_OPENGL
+        pose = _array(where, frame, "transform_matrix", (4, 4)) @ np.diag(OPENCV_FROM_OPENGL)
         if np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() > 0.02 or np.linalg.det(pose[:3, :3]) < 0:
             raise FormatError(f"{where} has a transform_matrix that is no rotation: {pose[:3, :3].round(3).tolist()}.")
         w, h = (int(_number(where, facts, key)) for key in ("w", "h"))
