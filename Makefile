@@ -28,10 +28,10 @@ slow: $(VENV)/installed
 
 # The generated worlds, as committed and whole; see scenes/README.md.
 worlds: $(VENV)/installed
-	$(BIN)/python scenes/apartment/make.py --seed 1 --out out/apartment --overwrite
-	$(BIN)/python scenes/quarry/make.py --seed 1 --out out/quarry --overwrite
-	$(BIN)/python scenes/compare.py scenes/apartment out/apartment
-	$(BIN)/python scenes/compare.py scenes/quarry out/quarry
+	$(BIN)/python scenes/apartment/make.py --seed 1 --out out/worlds/apartment --overwrite
+	$(BIN)/python scenes/quarry/make.py --seed 1 --out out/worlds/quarry --overwrite
+	$(BIN)/python scenes/compare.py scenes/apartment out/worlds/apartment
+	$(BIN)/python scenes/compare.py scenes/quarry out/worlds/quarry
 
 # nerfstudio itself, in an environment of its own: about 4 GB, and many minutes on two cores.
 test-nerfstudio:

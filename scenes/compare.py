@@ -1,6 +1,6 @@
 """Does a world made here equal the committed one? Meshes, maps and poses exactly, pictures within one step of 255.
 
-    python scenes/compare.py scenes/apartment out/apartment
+    python scenes/compare.py scenes/apartment out/worlds/apartment
 
 With `--update` files that differ are copied over the committed ones.
 """

@@ -1,6 +1,6 @@
 """Makes the apartment: a furnished flat with its light, a filmed walk through all rooms, and the exact truth about it.
 
-python scenes/apartment/make.py --seed 7 --out out/apartment
+python scenes/apartment/make.py --seed 7 --out out/worlds/apartment-7
 """
 
 import sys

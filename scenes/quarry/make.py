@@ -1,6 +1,6 @@
 """Makes the quarry: an open pit with its light, a filmed drive up the ramp, and the exact truth about it.
 
-python scenes/quarry/make.py --seed 7 --out out/quarry
+python scenes/quarry/make.py --seed 7 --out out/worlds/quarry-7
 """
 
 import sys
