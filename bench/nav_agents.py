@@ -2,7 +2,7 @@
 
 python bench/nav_agents.py [alone] [fog] [people] [reactive] [follow] [--episodes N] [--people N] [--out ROWS.jsonl]
 python bench/nav_agents.py learned --policy WEIGHTS.npz [--rooms SEED]
-python bench/nav_agents.py --read ROWS.jsonl …
+python bench/nav_agents.py --read ROWS.jsonl … [--write bench/results/nav_agents.json]
 """
 
 import argparse
@@ -85,14 +85,23 @@ def interval(values: list[float]) -> tuple[float, float, float]:
     return float(array.mean()), float(low), float(high)
 
 
+def summaries(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each case and agent: how many episodes, the mean of each metric with its interval, how long answers took."""
+    found = []
+    for case, people, agent in dict.fromkeys((row["case"], row["people"], row["agent"]) for row in rows):
+        mine = [row["metrics"] for row in rows if (row["case"], row["people"], row["agent"]) == (case, people, agent)]
+        summary = {"case": case, "people": people, "agent": agent, "episodes": len(mine)}
+        means = {key: interval([row[key] for row in mine]) for key in SHOWN if key in mine[0]}
+        found.append(summary | means | {"answer_ms": float(np.median([row["median_ms"] for row in mine]))})
+    return found
+
+
 def print_table(rows: list[dict[str, Any]]) -> None:
     """One line for each case and agent."""
-    for case, agent in dict.fromkeys((row["case"], row["agent"]) for row in rows):
-        mine = [row["metrics"] for row in rows if (row["case"], row["agent"]) == (case, agent)]
-        found = {key: interval([row[key] for row in mine]) for key in SHOWN if key in mine[0]}
-        cells = [f"{key} {mean:.3f} [{low:.3f}, {high:.3f}]" for key, (mean, low, high) in found.items()]
-        answer = f"{np.median([row['median_ms'] for row in mine]):.1f} ms"
-        print(f"{case:9s} {agent:13s} {len(mine):3d} episodes  {'  '.join(cells)}  {answer}", flush=True)
+    for summary in summaries(rows):
+        cells = ["{} {:.3f} [{:.3f}, {:.3f}]".format(key, *summary[key]) for key in SHOWN if key in summary]
+        head = f"{summary['case']:9s} {summary['people']:2d} people {summary['agent']:13s} {summary['episodes']:3d}"
+        print(f"{head} episodes  {'  '.join(cells)}  {summary['answer_ms']:.1f} ms", flush=True)
 
 
 def main() -> None:
@@ -107,9 +116,14 @@ def main() -> None:
     parser.add_argument("--part", default="0/1", help="play only the episodes i, i + n, … of i/n")
     parser.add_argument("--out", type=Path, help="append a line of JSON for each episode")
     parser.add_argument("--read", type=Path, nargs="*", help="print the table of such files, and play nothing")
+    parser.add_argument("--write", type=Path, help="with --read: keep the table as JSON")
     options = parser.parse_args()
     if options.read:
-        print_table([json.loads(line) for path in options.read for line in path.read_text("utf-8").splitlines()])
+        rows = [json.loads(line) for path in options.read for line in path.read_text("utf-8").splitlines()]
+        print_table(rows)
+        if options.write:
+            lines = ",\n".join(json.dumps(summary) for summary in summaries(rows))
+            options.write.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
         return
     torch.set_num_threads(1)
     if "learned" in options.cases and options.policy is None:
@@ -127,7 +141,9 @@ def main() -> None:
             agent = LearnedAgent(options.policy) if name == "learned" else make_agent(name)
             rows = []
             for episode, metrics in zip(episodes, play(world, agent, episodes, humans), strict=True):
-                rows.append({"case": case, "agent": name, "episode": episode.name, "metrics": metrics})
+                rows.append(
+                    {"case": case, "people": humans.count, "agent": name, "episode": episode.name, "metrics": metrics}
+                )
                 if options.out:
                     with options.out.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(rows[-1]) + "\n")

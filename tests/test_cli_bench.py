@@ -1,13 +1,16 @@
 """`splatsim bench` from a scene on disk to a page, and the comparison of two runs."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from splatsim.cli import main
+from splatsim.nav import Humans, Setup
 from splatsim.nav.benchmark import RESULTS
 from splatsim.nav.journal import read_results
+from splatsim.nav.suite import Suite
 from splatsim.scene import Scene
 from tests.maps.rooms import drawn
 
@@ -52,12 +55,27 @@ def test_two_agents_are_compared(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert re.search(r"SR +1\.000 +0\.000 +\+1\.000 +\+1\.000 to \+1\.000 +4 +0 +0\.125", said)
 
 
+def test_who_cannot_do_the_task_stays_away(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = Suite.load(run / "suite.json")
+    short = replace(made.episodes[0], task="following", max_steps=3)
+    setup = Setup(humans=Humans(1, pattern="leader"))
+    replace(made, episodes=(short,), setup=setup).save(tmp_path / "suite.json")
+    asked = ["bench", "--scene", str(run.parent / "scene"), "--suite", str(tmp_path / "suite.json"), "--workers", "0"]
+    assert main([*asked, "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    assert 'bev does not take part: it cannot do "following", which 1 of 1 episodes ask for.' in said
+    results = read_results(tmp_path / "run" / RESULTS)
+    assert [result.agent for result in results] == ["stop", "random", "forward", "follower"]
+    assert not any(result.failure for result in results)
+
+
 def test_what_cannot_be_done(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Scene("hall", nav_map=drawn("#####\n#...#\n#####", 1.0)).save(tmp_path / "hall")
     here, there = ["--scene", str(run.parent / "scene"), "--people", "0"], ["--scene", str(tmp_path / "hall")]
     for asked, said in (
         (["bench", "--out", str(run), *here], "holds results already"),
         (["bench", "--agent", "nobody", *here], 'there is no agent "nobody"'),
+        (["bench", "--agent", "follower", *here, "--out", str(tmp_path / "y")], 'it cannot do "point goal"'),
         (["bench", "--episodes", "0"], "episodes is 0"),
         (["bench", "--suite", str(tmp_path / "none.json"), *here], "there is no file"),
         (["bench", "--suite", str(run / "suite.json"), *there, "--out", str(tmp_path / "x")], "expected that scene"),

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from splatsim.assets import shelf_file
-from splatsim.nav.agents import AGENT_NAMES
+from splatsim.nav.agents import AGENT_NAMES, skills_of
 from splatsim.nav.benchmark import RUN, RunOptions, run_suite
 from splatsim.nav.entrant import ACT_SECONDS, Entrant, entrant
 from splatsim.nav.episode import Task
@@ -25,7 +25,6 @@ from splatsim.scene import open_scene
 
 APARTMENT = "scenes/apartment/scene.toml"
 EPISODES, PEOPLE, MOST_WORKERS = 24, 4, 8
-BLIND = ("stop", "random", "forward")
 SAID = ("success", "spl", "static_collisions", "h_coll", "personal_space_seconds", "delay")
 
 
@@ -39,7 +38,7 @@ class Match:
     """The scene, a folder or a file of Gaussians; the built-in apartment by default."""
     agent: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """One who plays: the name of an agent of ours, module:Class, or the address of a policy server, ws://host:port;
-    given once for each. By default all of ours that know the task."""
+    given once for each. By default all of ours that can do the task; the others are named."""
     bev: bool = False
     """Give policy servers and agents of yours the view from above, and draw the report on it."""
     people: int | None = None
@@ -109,10 +108,12 @@ def _with_people(setup: Setup, count: int | None) -> Setup:
 
 
 def _ours(suite: Suite) -> tuple[str, ...]:
-    """Agents of ours that know what the suite asks for."""
-    if any(episode.task == "following" for episode in suite.episodes):
-        return ("follower", *BLIND)
-    return tuple(name for name in AGENT_NAMES if name != "follower")
+    """Agents of ours that can do what the suite asks for; why the others cannot is said."""
+    lacking = {name: skills_of(name).lacking(suite) for name in AGENT_NAMES}
+    for name, why in lacking.items():
+        if why:
+            print(f"{name} does not take part: {why}.")
+    return tuple(name for name, why in lacking.items() if not why)
 
 
 def _player(match: Match, name: str) -> Entrant:

@@ -55,7 +55,8 @@ def run_suite(
     `resume`. The same suite, scene and agents give the same file of results, byte for byte, however it was played.
 
     Raises:
-        EpisodeError: the suite was made for another scene, or two who take part have one name.
+        EpisodeError: the suite was made for another scene, two who take part have one name, or one of them cannot do
+            what it asks for.
         FileExistsError: the folder holds results and `resume` is not set.
         FormatError: it holds results of another run, or damaged ones.
         SplatsimError: the disk refuses, or workers cannot be started; what was played is kept.
@@ -109,6 +110,13 @@ def _check(contest: Contest) -> None:
     if twice or not names:
         raise EpisodeError(f"those who take part are {names}; expected at least one, and each of them once.")
     contest.suite.check(contest.world)
+    for entrant in contest.entrants:
+        lacking = entrant.skills.lacking(contest.suite)
+        if lacking:
+            raise EpisodeError(
+                f'the agent "{entrant.name}" cannot play the suite "{contest.suite.name}": {lacking}; expected agents '
+                f"made for it. This one can do {', '.join(entrant.skills.tasks)}."
+            )
 
 
 def _begin(contest: Contest, out: Path, options: RunOptions) -> Journal:

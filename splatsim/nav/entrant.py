@@ -3,16 +3,17 @@
 import importlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from splatsim.errors import EpisodeError
 from splatsim.nav.agent import Agent
-from splatsim.nav.agents import AGENT_NAMES, make_agent
+from splatsim.nav.agents import AGENT_NAMES, make_agent, skills_of
 from splatsim.nav.policy_line import RemoteOptions
 from splatsim.nav.remote import RemoteAgent
 from splatsim.nav.setup import Sensors
+from splatsim.nav.skills import Skills
 
 ACT_SECONDS = 10.0
 
@@ -29,6 +30,8 @@ class Entrant:
     """After which an answer is late, and the episode failed."""
     bev: bool = False
     """Give it the whole map from above, in colours, whatever it asks for."""
+    skills: Skills = field(default_factory=Skills)
+    """What it can do; of servers and agents of others nothing is known, and so everything taken for possible."""
 
     def sensors(self, agent: Agent) -> Sensors:
         """What the agent is given."""
@@ -53,7 +56,7 @@ def entrant(
         EpisodeError: it is none of the three.
     """
     if text in AGENT_NAMES:
-        return Entrant(text, partial(make_agent, text), seconds)
+        return Entrant(text, partial(make_agent, text), seconds, skills=skills_of(text))
     if text.startswith(("ws://", "wss://")):
         options = replace(remote or RemoteOptions(), bev=bev or (remote is not None and remote.bev))
         limit = 2 * (options.connect_seconds + options.seconds) + 10  # it is tried twice

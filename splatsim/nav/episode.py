@@ -13,6 +13,9 @@ from splatsim.tensors import TensorDataclass, check_field
 
 Task = Literal["point goal", "image goal", "object goal", "instruction", "following", "social"]
 
+POINT_TASKS: tuple[Task, ...] = ("point goal", "social")
+"""Those in which a robot is told where its goal is."""
+
 
 @dataclass(frozen=True, eq=False)  # tensors have no single truth to compare by
 class Episode(TensorDataclass):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from splatsim.maps import FogOfWar, People
 from splatsim.nav.birdseye import Birdseye
-from splatsim.nav.episode import Episode
+from splatsim.nav.episode import POINT_TASKS, Episode
 from splatsim.nav.humans import Pedestrians
 from splatsim.nav.observation import Observation
 from splatsim.nav.pictures import Pictures, Shot, intrinsics, noisy
@@ -108,7 +108,7 @@ class Senses:
             map_pose=_triple(believed) if sensors.bev in ("map", "seen") else None,
             pose=_triple(_within(self._starts[lane], believed)) if sensors.pose else None,
             people=self._tracked(lane, pose, people) if sensors.people else None,
-            goal=_towards(believed, episode.goal) if task in ("point goal", "social") else None,
+            goal=_towards(believed, episode.goal) if task in POINT_TASKS else None,
             goal_image=None if goal_image is None else goal_image.clone(),
             goal_class=str(episode.info.get("goal_class", "")) if task == "object goal" else "",
             instruction=episode.instruction,

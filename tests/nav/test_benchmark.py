@@ -133,6 +133,7 @@ def test_what_cannot_be_run(tmp_path: Path) -> None:
         "damaged results": lambda: run_suite(world(), suite(2), entrants(Straight), damaged, again),
         "damaged settings": lambda: run_suite(world(), suite(1), entrants(Straight), broken, again),
         "nobody": lambda: run_suite(world(), suite(1), [], tmp_path / "x"),
+        "a task that somebody cannot do": lambda: run_suite(world(), suite(1), [entrant("follower")], tmp_path / "x"),
         "twice the same": lambda: run_suite(world(), suite(1), entrants(Straight, Straight), tmp_path / "x"),
         "workers": lambda: RunOptions(workers=-1),
         "no such agent": lambda: entrant("shortest"),

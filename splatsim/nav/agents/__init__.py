@@ -13,16 +13,17 @@ from splatsim.nav.agents.human_aware import HumanAwareAgent as HumanAwareAgent
 from splatsim.nav.agents.learned import LearnedAgent as LearnedAgent
 from splatsim.nav.agents.oracle import OracleAgent as OracleAgent
 from splatsim.nav.agents.shortest_path import ShortestPathAgent as ShortestPathAgent
+from splatsim.nav.skills import Skills
 
-_AGENTS: dict[str, Callable[[], Agent]] = {
-    "stop": StopAgent,
-    "random": RandomAgent,
-    "forward": ForwardAgent,
-    "shortest-path": ShortestPathAgent,
-    "oracle": OracleAgent,
-    "human-aware": HumanAwareAgent,
-    "bev": BevExplorerAgent,
-    "follower": FollowerAgent,
+_AGENTS: dict[str, tuple[Callable[[], Agent], Skills]] = {
+    "stop": (StopAgent, StopAgent.skills),
+    "random": (RandomAgent, RandomAgent.skills),
+    "forward": (ForwardAgent, ForwardAgent.skills),
+    "shortest-path": (ShortestPathAgent, ShortestPathAgent.skills),
+    "oracle": (OracleAgent, OracleAgent.skills),
+    "human-aware": (HumanAwareAgent, HumanAwareAgent.skills),
+    "bev": (BevExplorerAgent, BevExplorerAgent.skills),
+    "follower": (FollowerAgent, FollowerAgent.skills),
 }
 
 AGENT_NAMES = tuple(_AGENTS)
@@ -35,6 +36,20 @@ def make_agent(name: str) -> Agent:
     Raises:
         EpisodeError: there is none of this name.
     """
+    _check(name)
+    return _AGENTS[name][0]()
+
+
+def skills_of(name: str) -> Skills:
+    """What the agent of this name can do.
+
+    Raises:
+        EpisodeError: there is none of this name.
+    """
+    _check(name)
+    return _AGENTS[name][1]
+
+
+def _check(name: str) -> None:
     if name not in _AGENTS:
         raise EpisodeError(f'there is no agent "{name}"; expected one of {", ".join(AGENT_NAMES)}.')
-    return _AGENTS[name]()

@@ -5,6 +5,7 @@ import random
 from splatsim.nav.agent import Action, Briefing
 from splatsim.nav.observation import Observation
 from splatsim.nav.setup import Sensors
+from splatsim.nav.skills import Skills
 from splatsim.nav.unicycle import Step
 
 
@@ -12,6 +13,7 @@ class StopAgent:
     """Stops at once."""
 
     sensors = Sensors(pose=False)
+    skills = Skills()
 
     def reset(self, briefing: Briefing) -> None:
         """Nothing to forget."""
@@ -25,6 +27,7 @@ class ForwardAgent:
     """Goes straight on for ever."""
 
     sensors = Sensors(pose=False)
+    skills = Skills()
 
     def __init__(self) -> None:
         self._briefing = Briefing("point goal")
@@ -42,6 +45,7 @@ class RandomAgent:
     """Moves at random, forward half of the time, and stops once in a hundred steps."""
 
     sensors = Sensors(pose=False)
+    skills = Skills()
 
     def __init__(self) -> None:
         self.reset(Briefing("point goal"))

@@ -17,8 +17,10 @@ from splatsim.nav.agents.pursuit import Follower
 from splatsim.nav.agents.shortest_path import AIR, MARGIN
 from splatsim.nav.agents.standpoint import Pose, goal_on_map, map_of, pose_on_map
 from splatsim.nav.agents.terrain import Terrain
+from splatsim.nav.episode import POINT_TASKS
 from splatsim.nav.observation import Observation
 from splatsim.nav.setup import Sensors
+from splatsim.nav.skills import Skills
 from splatsim.nav.unicycle import Step
 
 SEARCH = Search(width=32, horizon=16)
@@ -31,6 +33,7 @@ class BevExplorerAgent:
     """Sees only the online view from above, under fog of war."""
 
     sensors = Sensors(bev="seen")
+    skills = Skills(POINT_TASKS)
 
     def __init__(self) -> None:
         self.reset(Briefing("point goal"))

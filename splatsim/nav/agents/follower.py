@@ -14,6 +14,7 @@ from splatsim.nav.agents.terrain import SLACK, heading_vectors, whole_circle
 from splatsim.nav.observation import Observation
 from splatsim.nav.physics import Space
 from splatsim.nav.setup import Sensors
+from splatsim.nav.skills import Skills
 from splatsim.nav.unicycle import Step
 
 DISTANCE = 1.6
@@ -40,6 +41,7 @@ class FollowerAgent:
     """Follows the first person of its tracker over a map, which says only what a step would run into."""
 
     sensors = Sensors(bev="map", people=True)
+    skills = Skills(("following",))
 
     def __init__(self) -> None:
         self.reset(Briefing("following"))

@@ -19,8 +19,10 @@ from splatsim.nav.agents.pursuit import Follower
 from splatsim.nav.agents.shortest_path import AIR, MARGIN
 from splatsim.nav.agents.standpoint import Pose, goal_on_map, map_of, people_on_map, pose_on_map
 from splatsim.nav.agents.terrain import Array, Terrain, heading_vectors, whole_circle
+from splatsim.nav.episode import POINT_TASKS
 from splatsim.nav.observation import Observation
 from splatsim.nav.setup import Sensors
+from splatsim.nav.skills import Skills
 from splatsim.nav.unicycle import Drive, Step
 
 CLOSE = 1.5
@@ -55,6 +57,7 @@ class HumanAwareAgent:
     """Drives the shortest way where nobody is near, and otherwise to where nobody will be."""
 
     sensors = Sensors(bev="map", people=True)
+    skills = Skills(POINT_TASKS)
 
     def __init__(self, caution: Caution = Caution()) -> None:
         self.caution = caution

@@ -8,8 +8,10 @@ from splatsim.errors import EpisodeError
 from splatsim.grids import FREE, EgoFrame
 from splatsim.nav.agent import Action, Briefing
 from splatsim.nav.agents.policy import CELLS, RESOLUTION, SKIP, Policy, load_policy, look, pooled
+from splatsim.nav.episode import POINT_TASKS
 from splatsim.nav.observation import Observation
 from splatsim.nav.setup import Sensors
+from splatsim.nav.skills import Skills
 from splatsim.nav.unicycle import Step
 
 
@@ -25,6 +27,7 @@ class LearnedAgent:
     """
 
     sensors = Sensors(bev="ego")
+    skills = Skills(POINT_TASKS, commands=False)
 
     def __init__(self, weights: str | os.PathLike[str] | Policy) -> None:
         self._policy = weights if isinstance(weights, Policy) else load_policy(weights)

@@ -17,8 +17,10 @@ from splatsim.nav.agents.pursuit import Follower
 from splatsim.nav.agents.shortest_path import AIR, MARGIN
 from splatsim.nav.agents.standpoint import Pose, goal_on_map, map_of, pose_on_map
 from splatsim.nav.agents.terrain import Array, Terrain, heading_vectors
+from splatsim.nav.episode import POINT_TASKS
 from splatsim.nav.observation import Observation
 from splatsim.nav.setup import Sensors
+from splatsim.nav.skills import Skills
 from splatsim.nav.unicycle import Drive, Step
 
 
@@ -54,6 +56,7 @@ class OracleAgent:
     """Shortest path, smoothed, and followed by a beam of short plans."""
 
     sensors = Sensors(bev="map")
+    skills = Skills(POINT_TASKS)
 
     def __init__(self, options: OracleOptions = OracleOptions()) -> None:
         self.options = options

@@ -5,8 +5,10 @@ from splatsim.nav.agents.lattice import plan
 from splatsim.nav.agents.pursuit import Follower
 from splatsim.nav.agents.standpoint import Pose, goal_on_map, map_of, pose_on_map
 from splatsim.nav.agents.terrain import Terrain
+from splatsim.nav.episode import POINT_TASKS
 from splatsim.nav.observation import Observation
 from splatsim.nav.setup import Sensors
+from splatsim.nav.skills import Skills
 from splatsim.nav.unicycle import Step
 
 MARGIN = 0.05
@@ -19,6 +21,7 @@ class ShortestPathAgent:
     """Plans once, on the map inflated by its radius, and drives along the plan."""
 
     sensors = Sensors(bev="map")
+    skills = Skills(POINT_TASKS)
 
     def __init__(self) -> None:
         self.reset(Briefing("point goal"))
