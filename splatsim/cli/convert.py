@@ -66,7 +66,9 @@ def _lost(scene: Path, opened: Scene, after: Gaussians, out: Path) -> list[str]:
     lost = losses(out, after, antialiased=opened.antialiased)
     degree = opened.gaussians.sh_degree if opened.gaussians is not None else 0
     if after.sh_degree < degree:
-        lost.insert(0, f"SH bands {after.sh_degree + 1} to {degree} are dropped, as --max-sh asks")
+        first = after.sh_degree + 1
+        bands = f"band {degree} is" if first == degree else f"bands {first} to {degree} are"
+        lost.insert(0, f"SH {bands} dropped, as --max-sh asks")
     moments = count_usd_moments(scene) if scene.suffix.lower().startswith(".usd") else 1
     if moments > 1:
         lost.append(f"all but the first of {moments} moments are dropped")

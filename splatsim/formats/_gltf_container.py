@@ -77,10 +77,10 @@ class GltfFile:
         if len(data) < 20:
             raise FormatError(f"{self.path} has {len(data)} bytes; expected a whole .glb file.")
         _, version, length = struct.unpack_from("<III", data)
-        if version != 2 or length > len(data):
-            raise FormatError(
-                f"{self.path} is .glb version {version} of {length} bytes, and has {len(data)}; expected 2."
-            )
+        if version != 2:
+            raise FormatError(f"{self.path} is .glb version {version}; expected version 2.")
+        if length > len(data):
+            raise FormatError(f"{self.path} ends after {len(data)} bytes; expected {length}, as its header says.")
         chunks: dict[int, bytes] = {}
         at = 12
         while at + 8 <= length:
@@ -99,13 +99,18 @@ class GltfFile:
             try:
                 return base64.b64decode(uri.partition(",")[2], validate=False)
             except binascii.Error as error:
-                raise FormatError(f"{self.path} holds data that is not base64 ({error}).") from error
+                raise FormatError(f"{self.path} holds data that is not base64 ({error}); expected base64.") from error
         folder = self.path.resolve().parent
         file = (folder / urllib.parse.unquote(uri)).resolve()
+        shown = uri if len(uri) <= 80 else f"{uri[:77]}..."
         if not file.is_relative_to(folder):
-            raise FormatError(f"{self.path} refers to {uri}, outside its folder; expected files beside it.")
-        if not file.is_file():
-            raise FileNotFoundError(f"{self.path} refers to {uri}, which is not there; keep both in one folder.")
+            raise FormatError(f"{self.path} refers to {shown}, outside its folder; expected files beside it.")
+        try:
+            there = file.is_file()
+        except OSError:  # a name that is too long for this disk
+            there = False
+        if not there:
+            raise FileNotFoundError(f"{self.path} refers to {shown}, which is not there; keep both in one folder.")
         return file.read_bytes()
 
     def _buffer(self, index: int) -> bytes:
@@ -123,7 +128,8 @@ class GltfFile:
         data = self._buffer(view["buffer"])
         if start < 0 or size < 0 or start + size > len(data):
             raise FormatError(
-                f"{self.path}, view {index}: {start + size} bytes are claimed of {len(data)} that there are."
+                f"{self.path}, view {index} claims the bytes from {start} to {start + size}; "
+                f"expected some of the {len(data)} that there are."
             )
         return data[start : start + size]
 
@@ -143,7 +149,8 @@ class GltfFile:
         start = int(accessor.get("byteOffset", 0))
         if count < 1 or stride < row or start < 0 or start + (count - 1) * stride + row > len(data):
             raise FormatError(
-                f"{self.path}, accessor {index}: {count} rows of {stride} bytes from {start} claimed of {len(data)}."
+                f"{self.path}, accessor {index} claims {count} rows of {stride} bytes from byte {start}; "
+                f"expected what the {len(data)} bytes of its view hold."
             )
         rows = np.ndarray((count, width), dtype, data, start, (stride, dtype.itemsize)).copy()
         if accessor.get("normalized") and dtype.kind in "iu":
@@ -182,6 +189,8 @@ class GltfFile:
         quat = np.array([1.0, 0, 0, 0]) if rotation is None else np.array(rotation, float)[[3, 0, 1, 2]]
         if "matrix" in node:
             matrix = np.array(node["matrix"], float).reshape(4, 4).T
+            if not np.isfinite(matrix).all():
+                raise FormatError(f"{self.path}, node {index} has a matrix that is not finite; expected 16 numbers.")
             scale = np.linalg.norm(matrix[:3, :3], axis=0)
             translation, quat = matrix[:3, 3], quat_of(matrix[:3, :3] / np.maximum(scale, 1e-12))
         moved, scaled = np.array(translation, float), np.array(scale, float)

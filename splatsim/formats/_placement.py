@@ -24,17 +24,31 @@ SIMILAR = 1e-6
 def placed(path: Path, gaussians: Gaussians, b_from_a: Matrix) -> Gaussians:
     """The Gaussians under an affine transform, as the covariance M Σ Mᵀ asks; colours turn with its rotation.
 
+    Scales that underflow become the least positive number.
+
     Raises:
-        FormatError: the matrix is not finite, mirrors, or flattens.
+        FormatError: the matrix is not finite, mirrors, or flattens, or a number leaves float32.
     """
-    linear = b_from_a[:3, :3]
-    determinant = float(np.linalg.det(linear)) if np.isfinite(b_from_a).all() else float("nan")
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(b_from_a).all()
+        determinant = float(np.linalg.det(b_from_a[:3, :3])) if finite else float("nan")
     if not (np.isfinite(determinant) and determinant > 0):
         raise FormatError(
             f"{path} places its Gaussians by a matrix of determinant {determinant:.6g}; "
             "expected a positive one: neither mirrored nor flattened."
         )
-    scale = determinant ** (1 / 3)
+    moved = _moved(gaussians, b_from_a, determinant ** (1 / 3))
+    for name, tensor in moved.tensors().items():
+        if not bool(tensor.isfinite().all()):
+            raise FormatError(
+                f"{path} places its Gaussians by a matrix of determinant {determinant:.6g}, which takes their {name} "
+                "out of float32; expected numbers below 3e38."
+            )
+    return moved.replace(scales=moved.scales.clamp_min(torch.finfo(moved.scales.dtype).tiny))
+
+
+def _moved(gaussians: Gaussians, b_from_a: Matrix, scale: float) -> Gaussians:
+    linear = b_from_a[:3, :3]
     left, stretches, right = np.linalg.svd(linear)
     rotation = left @ right
     rigid = torch.eye(4, dtype=torch.float64)

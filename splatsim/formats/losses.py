@@ -56,7 +56,8 @@ def losses(path: str | os.PathLike[str], gaussians: Gaussians, *, antialiased: b
     kept = _KEPT[extension_of(path, to_write=True)]
     found = []
     if gaussians.sh_degree and not kept.directional:
-        found.append(f"colour that changes with the direction is dropped (SH bands 1 to {gaussians.sh_degree})")
+        bands = "band 1" if gaussians.sh_degree == 1 else f"bands 1 to {gaussians.sh_degree}"
+        found.append(f"colour that changes with the direction is dropped (SH {bands})")
     if gaussians.features is not None and not kept.features:
         found.append(f"features are dropped ({gaussians.features.shape[1]} channels)")
     if antialiased and not kept.antialiased:

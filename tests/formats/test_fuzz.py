@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import re
 import struct
 import tracemalloc
 from pathlib import Path
@@ -14,6 +15,7 @@ from splatsim.errors import FormatError
 from splatsim.formats import load_gaussians, save_gaussians
 from tests.formats.test_ksplat import ksplat, section
 from tests.formats.test_sog import bundle, members
+from tests.formats.usd_text import usdz
 
 TRIALS = 150
 MEMORY = 32 << 20  # bytes, for files of a few kilobytes
@@ -46,7 +48,10 @@ end_header
 
 
 KINDS = ["binary.ply", "ascii.ply", "a.splat", "new.spz", "old.spz", "plain.spz", "a.compressed.ply", "a.sog"]
-KINDS += ["a.ksplat", "a.glb", "a.gltf", "a.usda", "a.usdc"]
+KINDS += ["a.ksplat", "a.glb", "a.gltf", "a.usda", "a.usdc", "a.usdz"]
+POISON = [struct.pack("<f", number) for number in (float("nan"), float("inf"), -float("inf"), 3e38, -1, 1e-45)]
+POISON += [struct.pack("<e", number) for number in (float("nan"), float("inf"), -1)]
+WORDS = [b"nan", b"NaN", b"inf", b"Infinity", b"-1", b"0", b"1e39", b"1e-50", b"1e400", b"9" * 400]
 
 
 @pytest.fixture(params=KINDS)
@@ -69,13 +74,16 @@ def valid(request, tmp_path, cloud) -> Path:
     else:
         if path.suffix.startswith(".usd"):
             pytest.importorskip("pxr", reason="the package usd-core is not installed (extra usd)")
-        save_gaussians(path, cloud(2, count=5, features=1))
+        made = path.with_suffix(".usdc") if path.suffix == ".usdz" else path
+        save_gaussians(made, cloud(2, count=5, features=1))
+        if path != made:
+            usdz(path, made)
     return path
 
 
 def trials(path: Path) -> int:
     """Fewer for the formats that take long to open."""
-    return {".usda": TRIALS // 5, ".usdc": TRIALS // 30}.get(path.suffix, TRIALS)
+    return TRIALS // 50 if path.suffix.startswith(".usd") else TRIALS
 
 
 def check(path: Path, data: bytes) -> bool:
@@ -116,8 +124,8 @@ def test_every_cut_is_survived(valid):
     data = valid.read_bytes()
     for length in sorted({*range(0, len(data), 1 + len(data) // trials(valid)), len(data) - 1}):
         whole = check(valid, data[:length])
-        # A .splat file has no header, and a text file may lose its last line break.
-        assert not whole or valid.suffix in (".splat", ".usda") or valid.name == "ascii.ply"
+        # A .splat file has no header, a text file may lose its last line break, and a .usdz archive its table.
+        assert not whole or valid.suffix in (".splat", ".usda", ".usdz") or valid.name == "ascii.ply"
 
 
 def test_changed_bytes_are_survived(valid):
@@ -139,6 +147,22 @@ def test_changed_headers_are_survived(valid):
         start = rng.randrange(min(head, len(data)))
         piece = rng.choice((b"\xff" * 4, b"\0" * 8, b"9" * 18, b"9" * 5000, b"\n", b" ", b"-1", rng.randbytes(3)))
         changed[start : start + rng.choice((0, 1, len(piece)))] = piece
+        check(valid, bytes(changed))
+
+
+def test_numbers_that_are_none_or_extreme_are_survived(valid):
+    data = valid.read_bytes()
+    numbers = [found.span() for found in re.finditer(rb"(?<![\w.])-?\d[\d.e+-]*", data)]
+    text = data.isascii()
+    rng = random.Random(6)
+    for _ in range(trials(valid)):
+        changed = bytearray(data)
+        for start, end in sorted(rng.sample(numbers, rng.choice((1, 2))), reverse=True) if text else ():
+            changed[start:end] = rng.choice(WORDS)
+        for _ in () if text else range(rng.choice((1, 1, 5))):
+            number = rng.choice(POISON)
+            start = rng.randrange(len(data) - len(number))
+            changed[start : start + len(number)] = number
         check(valid, bytes(changed))
 
 

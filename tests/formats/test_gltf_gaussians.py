@@ -213,6 +213,25 @@ def test_programs_without_the_extension_see_points(tmp_path, cloud):
     assert points.colors.shape == (6, 4)
 
 
+@pytest.mark.parametrize("scale", [[1e-50] * 3, [1e-120, 1, 1]])
+def test_scales_that_a_node_makes_too_small_stay_above_zero(tmp_path, scale):
+    gaussians = read(tmp_path, one(), nodes=[{"mesh": 0, "scale": scale}])
+    assert bool((gaussians.scales > 0).all())
+
+
+@pytest.mark.parametrize("node", [{"scale": [1e39] * 3}, {"scale": [1e100, 1, 1]}, {"translation": [0, 1e39, 0]}])
+def test_a_node_may_not_lead_out_of_float32(tmp_path, node):
+    with pytest.raises(FormatError, match=r"which takes their means out of float32; expected numbers below 3e38\."):
+        read(tmp_path, one(), nodes=[{"mesh": 0, **node}])
+
+
+def test_a_name_that_is_too_long_for_any_disk(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"refers to x{77}\.\.\., which is not there; keep both in one folder\."
+    ):
+        read(tmp_path, one(), buffers=[{"byteLength": 12, "uri": "x" * 5000}])
+
+
 def test_nothing_cannot_be_written(tmp_path, cloud):
     with pytest.raises(ValueError, match=r"there are no Gaussians to write to .*a\.glb; expected at least one"):
         write_gltf_gaussians(tmp_path / "a.glb", cloud(0, count=0))

@@ -1,4 +1,4 @@
-"""What a user reads when a .glb, .compressed.ply, .sog, .ksplat or USD file is not what it claims."""
+"""What a user reads when a .gltf, .glb, .compressed.ply, .sog, .ksplat or USD file is not what it claims."""
 
 import json
 import struct
@@ -65,6 +65,18 @@ def gltf_files() -> dict[str, bytes]:
         "claims more": gltf(accessors=[{"bufferView": 0, "componentType": 5126, "count": 10**12, "type": "VEC3"}]),
         "cut": gltf()[:200],
         "version": gltf(asset={"version": "1.0"}),
+        "matrix": gltf(nodes=[{"mesh": 0, "matrix": [NAN] * 16}]),
+        "rotation": gltf(nodes=[{"mesh": 0, "rotation": [0, 0, 0, 0]}]),
+        "view": gltf(bufferViews=[{"buffer": 0, "byteOffset": 4, "byteLength": 10**12}]),
+    }
+
+
+def glb_files() -> dict[str, bytes]:
+    return {
+        "version": struct.pack("<4sII", b"glTF", 1, 20) + bytes(8),
+        "cut": struct.pack("<4sII", b"glTF", 2, 100) + bytes(8),
+        "chunk": struct.pack("<4sIIII", b"glTF", 2, 20, 2**32 - 1, 0x4E4F534A),
+        "no tree": struct.pack("<4sIIII", b"glTF", 2, 20, 0, 7),
     }
 
 
@@ -149,7 +161,8 @@ def usd_files() -> dict[str, bytes]:
 
 
 def test_sentences(tmp_path, cloud):
-    cases = reading(tmp_path, ".gltf", gltf_files()) | reading(tmp_path, ".compressed.ply", ply_files())
+    cases = reading(tmp_path, ".gltf", gltf_files()) | reading(tmp_path, ".glb", glb_files())
+    cases |= reading(tmp_path, ".compressed.ply", ply_files())
     cases |= sog_cases(tmp_path) | reading(tmp_path, ".ksplat", ksplat_files())
     cases[".sog to write"] = lambda: save_gaussians(tmp_path / "a.sog", cloud(0))
     check_sentences(SENTENCES, cases, tmp_path)
@@ -163,7 +176,9 @@ def test_usd_sentences(tmp_path):
 def test_usd_files_that_are_none(tmp_path):
     """usd-core's own words are part of these sentences, so only ours are compared."""
     pytest.importorskip("pxr", reason="the package usd-core is not installed (extra usd)")
-    for name, data in {"a.usda": b"#usda 1.0\ndef {", "b.usdc": b"PXR-USDC", "c.usd": b"", "d.usdz": b"PK"}.items():
+    none = {"a.usda": b"#usda 1.0\ndef {", "b.usdc": b"PXR-USDC", "c.usd": b"", "d.usdz": b"PK"}
+    none |= {"version.usda": b"#usda 9.0\n", "version.usdc": b"PXR-USDC\x63".ljust(200, b"\0")}
+    for name, data in none.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(ValueError, match=r"cannot be read as a USD stage .*; expected a USD file\."):
             load_gaussians(tmp_path / name)

@@ -1,5 +1,6 @@
 """ParticleField3DGaussianSplat: stages written by hand, what usd-core itself sees in ours, and motion."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from splatsim.formats import (
     write_usd_sequence,
 )
 from splatsim.transforms import rotmat_from_quat
-from tests.formats.usd_text import FIELD, SH0
+from tests.formats.usd_text import FIELD, SH0, usdz
 
 pxr = pytest.importorskip("pxr", reason="the package usd-core is not installed (extra usd)")
 from pxr import Usd, UsdGeom, UsdVol, Vt  # noqa: E402
@@ -66,6 +67,21 @@ def test_round_trip_keeps_float32(tmp_path, cloud, degree, extension):
     torch.testing.assert_close(after.sh, before.sh, rtol=0, atol=2e-6)
     torch.testing.assert_close(rotmat_from_quat(after.quats), rotmat_from_quat(before.quats))
     assert after.features is None
+
+
+def test_an_archive_is_read(tmp_path):
+    """By usd-core's writer, of a stage written by hand: y up in centimetres."""
+    gaussians = read_usd(usdz(tmp_path / "a.usdz", stage(tmp_path)))
+    torch.testing.assert_close(gaussians.means, torch.tensor([[1.0, -3, 3], [0, 0, 1]]))
+
+
+def test_a_packed_archive_is_refused(tmp_path):
+    """A .usdz file stores its files as they are, so that 64 MB in some kilobytes are never unpacked."""
+    with zipfile.ZipFile(tmp_path / "a.usdz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.usda", b"#usda 1.0\n" + b" " * (64 << 20))
+    assert (tmp_path / "a.usdz").stat().st_size < 200_000
+    with pytest.raises(FormatError, match=r"a\.usdz .*; expected a USD file"):
+        read_usd(tmp_path / "a.usdz")
 
 
 def test_usd_sees_a_gaussian_splat(tmp_path, cloud):
@@ -177,6 +193,25 @@ def test_a_file_on_which_usd_core_crashes_is_refused():
     """Ours with changed bytes, on which usd-core 26.11 ends by a segmentation fault."""
     with pytest.raises(FormatError, match=r"crash\.usdc .*; expected a (whole )?USD file"):
         read_usd(Path(__file__).parent / "data" / "crash.usdc")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ['def "a" {\n' * 100_000, 'def "a" (\n    customData = {\n' + "dictionary a = {\n" * 100_000],
+    ids=["prims", "dictionaries"],
+)
+def test_text_on_which_usd_core_crashes_is_refused(tmp_path, damage):
+    path = stage(tmp_path)
+    path.write_text(path.read_text() + damage)
+    with pytest.raises(FormatError, match=r"a\.usda makes usd-core crash .*; expected a whole USD file"):
+        read_usd(path)
+
+
+def test_text_that_refers_to_such_a_file_is_refused(tmp_path):
+    crash = Path(__file__).parent / "data" / "crash.usdc"
+    path = stage(tmp_path, f"subLayers = [@{crash.as_posix()}@]")
+    with pytest.raises(FormatError, match=r"a\.usda .*; expected a (whole )?USD file"):
+        read_usd(path)
 
 
 def test_a_file_that_keeps_usd_core_busy_is_refused(tmp_path, cloud, monkeypatch):
