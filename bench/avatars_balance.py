@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from splatsim.avatar.fitting import AvatarFitConfig, Dials, fit_avatar
-from splatsim.avatar.fitting.run import AvatarFit
+from splatsim.avatar.fitting.results import AvatarFit
 
 
 def balance(

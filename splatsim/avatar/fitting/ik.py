@@ -13,7 +13,8 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from splatsim.avatar.fitting.bands import add_second_differences, solve_band
-from splatsim.avatar.fitting.ik_model import Chain, Joints, linearised, start_poses
+from splatsim.avatar.fitting.ik_model import Chain, Joints, linearised
+from splatsim.avatar.fitting.ik_start import start_poses
 from splatsim.avatar.fitting.keypoints import Keypoints, attachments
 from splatsim.avatar.fitting.views import Views
 from splatsim.avatar.skeleton import Pose, Skeleton

@@ -12,7 +12,7 @@ from splatsim.report import Page
 from splatsim.video import to_bytes
 
 if TYPE_CHECKING:
-    from splatsim.avatar.fitting.run import AvatarFit
+    from splatsim.avatar.fitting.results import AvatarFit
 
 
 def write_page(path: Path, fit: "AvatarFit", figures: dict[str, Any]) -> None:
