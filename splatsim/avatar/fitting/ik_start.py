@@ -16,7 +16,7 @@ def start_poses(chain: Chain, names: tuple[str, ...], points: Float[np.ndarray, 
         ValueError: in no frame are three of shoulders and hips known.
     """
     trunk = [names.index(f"{side}_{part}") for part in ("shoulder", "hip") for side in ("left", "right")]
-    rest, _, _ = chain.forward(_resting(chain, 1))
+    rest, _, _ = chain.forward(resting(chain, 1))
     known = np.isfinite(points[:, trunk]).all(-1)
     usable = known.sum(1) >= 3
     if not usable.any():
@@ -25,15 +25,15 @@ def start_poses(chain: Chain, names: tuple[str, ...], points: Float[np.ndarray, 
             "cameras or more."
         )
     t = len(points)
-    state = _resting(chain, t)
+    state = resting(chain, t)
     for time in np.flatnonzero(usable):
         here = [i for i, is_known in zip(trunk, known[time], strict=True) if is_known]
         there = points[time, here]
         turn, _ = Rotation.align_vectors(there - there.mean(0), rest[0, here] - rest[0, here].mean(0))
         state.rotations[time, 0] = turn.as_matrix()
         state.root[time] = there.mean(0) + turn.apply(chain.joints[0] - rest[0, here].mean(0))
-    _fill(state.rotations, usable)
-    _fill(state.root, usable)
+    fill(state.rotations, usable)
+    fill(state.root, usable)
     for side in ("left", "right"):
         for limb in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")):
             for upper, lower in pairwise(limb):
@@ -55,11 +55,12 @@ def _aim(chain: Chain, state: Joints, points: np.ndarray, upper: int, lower: int
             state.rotations[time, joint] = Rotation.from_rotvec(axis / sine * np.arctan2(sine, cosine)).as_matrix()
 
 
-def _resting(chain: Chain, t: int) -> Joints:
+def resting(chain: Chain, t: int) -> Joints:
+    """The rest pose t times."""
     return Joints(np.tile(np.eye(3), (t, len(chain.parents), 1, 1)), np.tile(chain.joints[0], (t, 1)))
 
 
-def _fill(values: np.ndarray, usable: np.ndarray) -> None:
+def fill(values: np.ndarray, usable: np.ndarray) -> None:
     """Frames of which nothing is known begin as the nearest one that is."""
     good = np.flatnonzero(usable)
     nearest = good[np.abs(good[None] - np.arange(len(values))[:, None]).argmin(1)]
