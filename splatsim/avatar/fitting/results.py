@@ -66,7 +66,7 @@ class AvatarFit:
     curve: tuple[tuple[int, float, float], ...]
     """Step, loss, and PSNR of the sample."""
     unseen: tuple[float, float]
-    """Shares of Gaussians that no camera saw, filled in by their mirror images and by their neighbours."""
+    """Shares of Gaussians that no camera saw: mirror images of what was seen, or with the colours of neighbours."""
     fps: float
     """Frames a second."""
     seconds: float
@@ -89,6 +89,8 @@ def write_result(fit: AvatarFit, out: Path, facts: dict[str, Any]) -> None:
         "psnr_test_poses_refined": _mean([m.psnr for m in fit.metrics_refined]),
         "plain_triangulation_px": fit.person.before,
         "triangulation_px": fit.person.triangulated,
+        "body_px": _median(fit.person.errors),
+        "body_px_after_fit": _median(fit.person.errors_of(fit.pose)),
         "unseen_mirrored": fit.unseen[0],
         "unseen_neighbours": fit.unseen[1],
     }
@@ -107,3 +109,7 @@ def beside(pictures: list[np.ndarray]) -> np.ndarray:
 
 def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
+
+
+def _median(values: np.ndarray) -> float | None:
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else None

@@ -15,7 +15,7 @@ from splatsim import native
 from splatsim.avatar.avatar import Avatar
 from splatsim.avatar.fitting.capture import PersonCapture, load_capture
 from splatsim.avatar.fitting.completion import SEEN_PIXELS, completed, seen_light
-from splatsim.avatar.fitting.judging import judged, side_by_side
+from splatsim.avatar.fitting.judging import frozen, judged, refined_on, side_by_side
 from splatsim.avatar.fitting.optimisation import AvatarOptimisation
 from splatsim.avatar.fitting.person import Dials, Person, find_person, given_person
 from splatsim.avatar.fitting.preparation import Prepared, prepare_shots
@@ -213,23 +213,22 @@ class _Run:
         """What there is now, unseen places filled in."""
         o = self.optimisation
         shots = self.held_out or self._shown(24)
-        metrics = judged(o, shots)
-        seen = seen_light(o, self.train) > SEEN_PIXELS
-        gaussians, source = completed(o.gaussians(), seen)
+        whole = completed(o.gaussians(), o.skin, seen_light(o, self.train) > SEEN_PIXELS, o.surface)
         skeleton = self.person.template.skeleton
-        avatar = Avatar(gaussians, skeleton, o.skin, self.out.name, "fitted to a capture; the pictures' licence holds")
-        shares = (float((source == 1).float().mean()), float((source == 2).float().mean()))
-        pose = o.poses.now
-        refined = judged(o.tested_on(shots), shots) if self.held_out else ()
+        licence = "fitted to a capture; the pictures' licence holds"
+        avatar = Avatar(whole.gaussians, skeleton, whole.skin, self.out.name, licence)
+        delivered = frozen(o, gaussians=whole.gaussians, skin=whole.skin)
+        metrics = judged(delivered, shots)
+        refined = judged(refined_on(delivered, shots), shots) if self.held_out else ()
         return AvatarFit(
             avatar=avatar,
-            pose=pose,
+            pose=o.poses.now,
             person=self.person,
             prepared=self.prepared,
             metrics=metrics,
             metrics_refined=refined,
             curve=tuple(self.curve),
-            unseen=shares,
+            unseen=(whole.mirrored, whole.neighbours),
             fps=self.fps,
             seconds=time.perf_counter() - self.began,
             steps=o.step,
