@@ -12,6 +12,7 @@ from torch import Tensor
 
 from splatsim import native
 from splatsim.avatar.avatar import Avatar
+from splatsim.avatar.capsule_around import Capsule, capsule_around, weighted_quantile
 from splatsim.avatar.roles import ROLES, joint_roles
 from splatsim.avatar.skeleton import Pose, Skeleton, world_from_rest
 from splatsim.transforms import rotmat_from_quat
@@ -24,8 +25,6 @@ TIGHT = 0.95
 """Share that each holds of its own piece at first, before they are refined together."""
 LEAST = 12
 """Parts of fewer Gaussians join the part above."""
-DIRECTIONS = 6
-"""Directions of the axis that are tried, besides those of the body and of the part's spread."""
 PROBE, HELD, ROUNDS = 0.028, 3000, 120
 """Spacing, metres, of the points that tell the volume, number of Gaussians and of steps of the refinement."""
 HOLD = 4.0
@@ -38,8 +37,6 @@ COARSE = 0.015
 """Step at which the volumes of cuts are compared, metres."""
 MOST_POINTS = 160
 """Of so many Gaussians of a part, at most, the fit goes by."""
-SIGMAS = 1.0
-"""Standard deviations of a Gaussian that count as its extent."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +172,7 @@ def _grown(tight: Capsules, means: Array, mass: Array, covered: float) -> Capsul
     gaps = np.full(len(means), np.inf)
     for (start, end), radius in zip(tight.ends, tight.radii, strict=True):
         gaps = np.minimum(gaps, segment_distance(means, start, end)[0] - radius)
-    more = _quantile(gaps, mass, covered) + 1e-6
+    more = weighted_quantile(gaps, mass, covered) + 1e-6
     return Capsules(tight.joints, tight.ends, np.maximum(tight.radii + more, 0.005))
 
 
@@ -211,15 +208,15 @@ def _parts(avatar: Avatar) -> NDArray[np.int64]:
     return np.asarray(parts)
 
 
-def _best(means: Array, reach: Array, mass: Array, covered: float) -> list[tuple[Array, Array, float]]:
+def _best(means: Array, reach: Array, mass: Array, covered: float) -> list[Capsule]:
     """A few capsules around a part: one, or one for each of its pieces where these take less volume."""
-    best = [_around(means, reach, mass, covered)]
+    best = [capsule_around(means, reach, mass, covered)]
     least = _union(best)
     for pieces in _cuts(means):
         if min(np.bincount(pieces)) < LEAST:
             continue
         rows = [pieces == piece for piece in range(pieces.max() + 1)]
-        fits = [_around(means[some], reach[some], mass[some], covered) for some in rows]
+        fits = [capsule_around(means[some], reach[some], mass[some], covered) for some in rows]
         volume = _union(fits) * WORTH ** (1 - len(fits))
         if volume < least:
             best, least = fits, volume
@@ -243,68 +240,11 @@ def _cuts(means: Array) -> list[NDArray[np.int64]]:
     return cuts
 
 
-def _union(capsules: list[tuple[Array, Array, float]]) -> float:
+def _union(capsules: list[Capsule]) -> float:
     """Volume of the union of a part's capsules."""
     joints = np.zeros(len(capsules), np.int64)
     ends = np.array([[start, end] for start, end, _ in capsules])
     return Capsules(joints, ends, np.array([radius for _, _, radius in capsules])).volume(COARSE)
-
-
-def _size(capsule: tuple[Array, Array, float]) -> float:
-    start, end, radius = capsule
-    return float(np.pi * radius**2 * (np.linalg.norm(end - start) + 4 / 3 * radius))
-
-
-def _around(means: Array, reach: Array, mass: Array, covered: float) -> tuple[Array, Array, float]:
-    """The smallest capsule that holds a share of the mass, over axis directions and middles."""
-    center = (mass[:, None] * means).sum(0) / mass.sum()
-    spread = np.linalg.eigh(np.cov(means.T, aweights=mass + 1e-9) if len(means) > 3 else np.eye(3))[1].T
-    best, least = (center, center, 1e3), np.inf
-    for axis in np.concatenate([spread, np.eye(3), _directions()]):
-        found = _along(means, reach, mass, covered, axis)
-        if _size(found) < least:
-            best, least = found, _size(found)
-    return best
-
-
-def _along(means: Array, reach: Array, mass: Array, covered: float, axis: Array) -> tuple[Array, Array, float]:
-    """The capsule with this direction of the axis."""
-    across = np.linalg.svd(axis[None])[2][1:]
-    flat, along = means @ across.T, means @ axis
-    middle = (flat.max(0) + flat.min(0)) / 2
-    for _ in range(3):  # towards the middle of the smallest circle that holds the share
-        away = flat - middle
-        far = np.linalg.norm(away, axis=-1)
-        limit = _quantile(far, mass, covered)
-        rim = (far > 0.85 * limit) & (far <= limit)
-        if rim.sum() < 3:
-            break
-        middle = middle + 0.5 * ((flat[rim].max(0) + flat[rim].min(0)) / 2 - middle)
-    sigma = SIGMAS * np.sqrt(np.einsum("ai,nij,aj->n", across, reach, across) / 2)
-    far = np.linalg.norm(flat - middle, axis=-1) + sigma
-    radius = _quantile(far, mass, covered)
-    inside = far <= radius
-    cap = np.sqrt(np.maximum(radius**2 - np.minimum(far, radius) ** 2, 0))
-    top, bottom = (along - cap)[inside], (along + cap)[inside]
-    high, low = float(top.max()), float(bottom.min())
-    if high < low:
-        high = low = (high + low) / 2
-    origin = middle @ across
-    return origin + low * axis, origin + high * axis, float(radius)
-
-
-def _quantile(values: Array, mass: Array, share: float) -> float:
-    order = np.argsort(values)
-    sums = np.cumsum(mass[order])
-    return float(values[order[min(int(np.searchsorted(sums, share * sums[-1])), len(values) - 1)]])
-
-
-def _directions() -> Array:
-    """Directions spread evenly over half a sphere (a Fibonacci spiral)."""
-    number = np.arange(DIRECTIONS) + 0.5
-    z = 1 - number / DIRECTIONS
-    angle = np.pi * (1 + np.sqrt(5)) * number
-    return np.stack([np.sqrt(1 - z**2) * np.cos(angle), np.sqrt(1 - z**2) * np.sin(angle), z], axis=-1)
 
 
 def surface_volume(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "m 3"], step: float = 0.008) -> float:

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splatsim.avatar._arrays import Numbers
+from splatsim.avatar.crowd.guides import Guide, Guides
 from splatsim.avatar.crowd.orca import OrcaOptions, choose_velocities, half_planes
 from splatsim.avatar.crowd.social_force import SocialForceOptions, social_forces
 from splatsim.avatar.crowd.walls import Walls
-from splatsim.avatar.crowd.ways import Ways, WaysOfMany
 
 Array = NDArray[np.float64]
 
@@ -31,33 +30,6 @@ MARGIN = 0.02
 """What people keep between them beyond their bodies in the half-planes of ORCA, metres each."""
 SUBSTEP = 0.02
 """Longest step of the social forces, seconds: they are stiff."""
-
-
-@runtime_checkable
-class Guide(Protocol):
-    """What knows the way to a goal, such as `Ways`."""
-
-    @property
-    def goal(self) -> tuple[float, float]:
-        """x and y, metres."""
-        ...
-
-    def directions(self, points: Array) -> Array:
-        """Unit vectors [n 2] in which people at points [n 2] should go."""
-        ...
-
-
-@dataclass(frozen=True)
-class Straight:
-    """The way to a goal where nothing is in between."""
-
-    goal: tuple[float, float]
-    """x and y, metres."""
-
-    def directions(self, points: Array) -> Array:
-        """Unit vectors [n 2] towards the goal."""
-        way = np.asarray(self.goal) - points
-        return np.asarray(way / np.maximum(np.linalg.norm(way, axis=-1, keepdims=True), 1e-9))
 
 
 @dataclass(frozen=True)
@@ -123,7 +95,7 @@ class Crowd:
         self.options = options or OrcaOptions()
         self.time = 0.0
         self._stuck = np.zeros(n)
-        self._asked = _Asked(self.guides)
+        self._asked = Guides(self.guides)
         self._goals = np.array([guide.goal for guide in self.guides]).reshape(n, 2)
         self._restless = self._rng.normal(0, RESTLESS, (n, 2))
 
@@ -138,7 +110,7 @@ class Crowd:
     def send(self, person: int, guide: Guide) -> None:
         """Give a person another goal."""
         self.guides[person] = guide
-        self._asked = _Asked(self.guides)
+        self._asked = Guides(self.guides)
         self._goals[person] = guide.goal
 
     def step(self, dt: float, others: Others | None = None) -> None:
@@ -284,23 +256,6 @@ def _check_start(places: Array) -> None:
     if len(places) > 1 and gap.min() < 1e-6:
         one, two = np.unravel_index(int(gap.argmin()), gap.shape)
         raise ValueError(f"people {one} and {two} both start at {places[one].tolist()}; expected different places.")
-
-
-class _Asked:
-    """The guides of all people, asked together where they stand on one map."""
-
-    def __init__(self, guides: Sequence[Guide]) -> None:
-        self.guides = guides
-        ways = [guide for guide in guides if isinstance(guide, Ways)]
-        one_map = len(ways) == len(guides) and len({way.frame for way in ways}) == 1
-        self.together = WaysOfMany(ways) if one_map else None
-
-    def directions(self, points: Array) -> Array:
-        """Unit vectors [n 2] in which the people should go."""
-        if self.together is not None:
-            return self.together.directions(points)
-        found = [guide.directions(point[None]) for guide, point in zip(self.guides, points, strict=True)]
-        return np.concatenate(found) if found else np.zeros((0, 2))
 
 
 def _checked_others(others: Others | None) -> Others:

@@ -10,7 +10,6 @@ A camera's NAME is that of the calibration; underscores, dashes and case do not 
 it is the folder of the picture, and pictures with equal places in their folders' order are of one time.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,12 +25,12 @@ from splatsim.avatar.fitting.calibration import (
     read_scene_cameras,
     read_transforms,
 )
+from splatsim.avatar.fitting.folder import has_picture, keypoint_files, masks_of, picture_at, source_of
 from splatsim.avatar.fitting.keypoints import Keypoints, read_keypoints
 from splatsim.avatar.fitting.views import Views, undistort_points
 from splatsim.decoding import decode_chosen, probe_video
 from splatsim.errors import FormatError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 PADDING = 0.01
 """A picture that is narrower or shorter than the calibration says by so much was cut on the right or at the bottom."""
 
@@ -91,22 +90,23 @@ def load_capture(
         raise FileNotFoundError(f"there is no folder {folder}; expected one with calibrated cameras and pictures.")
     if scene is None and (folder / "calibration.toml").is_file():
         lenses = read_anipose(folder / "calibration.toml")
-        sources = [_source(folder, lens.name) for lens in lenses]
+        sources = [source_of(folder, lens.name) for lens in lenses]
         moving = [[lens] for lens in lenses]
     else:
         groups = _grouped(folder) if scene is None else {"camera": _of_scene(folder, scene)}
         moving = list(groups.values())
-        sources = [tuple(_picture(folder, lens.name) for lens in group) for group in moving]
+        sources = [tuple(picture_at(folder, lens.name) for lens in group) for group in moving]
         lenses = [replace(group[0], name=name) for name, group in groups.items()]
     rates = [probe_video(source).rate for source in sources if isinstance(source, Path)]
     names = [lens.name for lens in lenses]
-    keypoints = _keypoints(folder, names, layout)
+    files = keypoint_files(folder, names)
+    keypoints = read_keypoints(files, layout) if files else None
     counts = _frame_counts(names, sources, keypoints)
     t = min(counts.values())
     views = _views(lenses, moving, t)
     if keypoints is not None:
         keypoints = _undistorted(views, replace(keypoints, places=keypoints.places[:t], scores=keypoints.scores[:t]))
-    masks = tuple(_masks(folder, name, t) for name in names)
+    masks = tuple(masks_of(folder, name, t) for name in names)
     return PersonCapture(folder, views, tuple(sources), masks, keypoints, fps or (rates[0] if rates else 30.0))
 
 
@@ -133,46 +133,6 @@ def _undistorted(views: Views, keypoints: Keypoints) -> Keypoints:
     return replace(keypoints, places=np.where(seen[..., None], places, 0.0))
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]", "", name.lower())
-
-
-def _named(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
-    """A file or (suffix "") a folder of this camera's name."""
-    if not folder.is_dir():
-        return None
-    for entry in sorted(folder.iterdir()):
-        for suffix in suffixes:
-            fits = entry.is_dir() if not suffix else entry.is_file() and entry.name.lower().endswith(suffix)
-            if fits and _plain(entry.name[: len(entry.name) - len(suffix)]) == _plain(name):
-                return entry
-    return None
-
-
-def _source(folder: Path, name: str) -> Path | tuple[Path, ...]:
-    for place in (folder, folder / "videos"):
-        video = _named(place, name, (".mp4", ".mov", ".avi", ".mkv", ".webm"))
-        if video is not None:
-            return video
-    for place in (folder / "images", folder):
-        pictures = _named(place, name, ("",))
-        if pictures is not None and (found := _ordered(pictures)):
-            return found
-    raise FormatError(
-        f"camera {name!r} of the calibration has no pictures in {folder}; expected a video {name}.mp4 or a folder "
-        f"{name}/."
-    )
-
-
-def _ordered(folder: Path) -> tuple[Path, ...]:
-    """Pictures by the numbers in their names."""
-
-    def key(path: Path) -> list[tuple[int, str]]:
-        return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.stem)]
-
-    return tuple(sorted((p for p in folder.iterdir() if p.suffix.lower() in PICTURES), key=key))
-
-
 def _grouped(folder: Path) -> dict[str, list[Lens]]:
     """Lenses of each camera in the order of their pictures."""
     if (folder / "transforms.json").is_file():
@@ -196,52 +156,13 @@ def _grouped(folder: Path) -> dict[str, list[Lens]]:
 
 def _of_scene(folder: Path, scene: Path) -> list[Lens]:
     """The cameras of a reconstructed scene whose pictures lie in the folder."""
-    lenses = [lens for lens in read_scene_cameras(scene / "cameras.json") if _exists(folder, lens.name)]
+    lenses = [lens for lens in read_scene_cameras(scene / "cameras.json") if has_picture(folder, lens.name)]
     if not lenses:
         raise FormatError(
             f"none of the pictures that {scene / 'cameras.json'} names lies in {folder}; expected them under these "
             "names."
         )
     return lenses
-
-
-def _exists(folder: Path, label: str) -> bool:
-    return any((place / label).is_file() for place in (folder, folder / "images"))
-
-
-def _picture(folder: Path, label: str) -> Path:
-    for candidate in (folder / label, folder / "images" / label, *((folder / f"{label}{s}") for s in PICTURES)):
-        if candidate.is_file():
-            return candidate
-    raise FormatError(f"the calibration lists {label}, which is not in {folder}; expected every picture to be there.")
-
-
-def _masks(folder: Path, name: str, t: int) -> tuple[Path, ...] | None:
-    place = _named(folder / "masks", name, ("",))
-    if place is None and (folder / "masks").is_dir() and _ordered(folder / "masks"):
-        place = folder / "masks"  # one camera, its masks without a folder of their own
-    if place is None:
-        return None
-    found = _ordered(place)
-    if len(found) < t:
-        raise FormatError(f"{place} holds {len(found)} masks for {t} frames; expected one for each frame, in order.")
-    return found[:t]
-
-
-def _keypoints(folder: Path, names: list[str], layout: str) -> Keypoints | None:
-    files = []
-    for name in names:
-        found = _named(folder, name, ("_keypoints.json",)) or _named(folder / "keypoints", name, (".json", ""))
-        if found is not None:
-            files.append(found)
-    if not files:
-        return None
-    if len(files) < len(names):
-        raise FormatError(
-            f"{folder} has keypoints of {len(files)} of {len(names)} cameras; expected them for all of "
-            f"{', '.join(names)}."
-        )
-    return read_keypoints(files, layout)
 
 
 def _frame_counts(

@@ -13,8 +13,10 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from splatsim.avatar.fitting.bands import add_second_differences, solve_band
-from splatsim.avatar.fitting.ik_model import Chain, Joints, linearised, start_poses
+from splatsim.avatar.fitting.ik_model import Chain, Joints, linearised
+from splatsim.avatar.fitting.ik_start import start_poses
 from splatsim.avatar.fitting.keypoints import Keypoints, attachments
+from splatsim.avatar.fitting.monocular import standing_poses
 from splatsim.avatar.fitting.views import Views
 from splatsim.avatar.skeleton import Pose, Skeleton
 
@@ -73,14 +75,19 @@ def solve_ik(
         keypoints: Of that person.
         points: The keypoints in the world where they are known: the start of the search.
         fps: Frames a second, for what smooth means.
-        start: Poses to begin with; from the points by default.
+        start: Poses to begin with; by default from the points, or from one camera's keypoints alone.
 
     Raises:
         ValueError: too few points are known to begin with, in all frames.
     """
     carriers, offsets = attachments(skeleton, keypoints.names)
     chain = Chain.of(skeleton, carriers, offsets)
-    state = start_poses(chain, keypoints.names, points) if start is None else Joints.of(start)
+    if start is not None:
+        state = Joints.of(start)
+    elif len(views.names) == 1:
+        state = standing_poses(chain, views, keypoints)
+    else:
+        state = start_poses(chain, keypoints.names, points)
     observed = _Observations(views, keypoints, options)
     damping, cost = 1e-3, _cost(chain, state, observed, fps, options)
     for _ in range(options.iterations):

@@ -10,7 +10,11 @@ from torch import Tensor
 
 from splatsim.avatar.fitting.optimisation import AvatarOptimisation
 from splatsim.avatar.fitting.shots import Shot
+from splatsim.avatar.skeleton import Pose
+from splatsim.avatar.skin_weights import SkinWeights
 from splatsim.fitting.losses import ssim
+from splatsim.fitting.splats import Splats
+from splatsim.gaussians import Gaussians
 from splatsim.video import to_bytes
 
 GREY = torch.full((3,), 0.5)
@@ -32,6 +36,31 @@ class ShotMetrics:
     """dB after the colours of the prediction were brought to the picture's by one affine map (least squares)."""
     overlap: float
     """Intersection over union of mask and predicted coverage, where the mask is known."""
+
+
+def frozen(
+    optimisation: AvatarOptimisation,
+    *,
+    pose: Pose | None = None,
+    gaussians: Gaussians | None = None,
+    skin: SkinWeights | None = None,
+) -> AvatarOptimisation:
+    """The same cameras and colours of cameras, with other poses or other Gaussians."""
+    o = optimisation
+    pose = o.poses.now if pose is None else pose
+    other = AvatarOptimisation(o.template, pose, o.shots[:1], steps=1, fps=o.fps, refine_poses=False, recipe=o.recipe)
+    other.gains, other.fitted, other.cameras = o.gains, o.fitted, o.cameras
+    other.splats = o.splats if gaussians is None else Splats(gaussians, o.recipe.rates, o.recipe.length)
+    other.skin = o.skin if skin is None else skin
+    return other
+
+
+def refined_on(optimisation: AvatarOptimisation, shots: Sequence[Shot], rounds: int = 4) -> AvatarOptimisation:
+    """A copy whose poses are refined on the very shots that are to be judged, the Gaussians as they are."""
+    other = frozen(optimisation)
+    for _ in range(rounds):
+        other.settle(shots)
+    return other
 
 
 def judged(optimisation: AvatarOptimisation, shots: Sequence[Shot]) -> tuple[ShotMetrics, ...]:

@@ -62,7 +62,7 @@ class AvatarOptimisation:
         self.poses = PoseRefinement(template.skeleton, pose, sorted(roles.values()), recipe.trust)
         self.poses.now = self.poses.now if refine_poses else pose
         self._below = below(template.skeleton, self.poses.joints)
-        self._settling = {round(share * steps) for share in recipe.settling} if refine_poses else set()
+        self._settling = {round(share * steps) for share in recipe.settling} | set(recipe.early_settling)
         cameras = 1 + max(shot.camera for shot in shots) if gains is None else len(gains)
         self.fitted = sorted({shot.camera for shot in shots})
         self.gains = torch.ones(cameras, 3) if gains is None else torch.from_numpy(gains).float()
@@ -83,7 +83,7 @@ class AvatarOptimisation:
             self._redistribute()
         if self.step and self.step % recipe.steps_of_weights == 0:
             self._look_up()
-        if self.step in self._settling:
+        if self.refine_poses and self.step in self._settling:
             self.settle(self.small_shots if self.progress <= recipe.coarse_until else self.shots)
         coarse = self.progress < recipe.coarse_until
         shot = (self.small_shots if coarse else self.shots)[self._index()]
@@ -159,17 +159,6 @@ class AvatarOptimisation:
             both = torch.cat([image, picture.alphas[0][..., None]], -1).detach()
             curvature = information(both, weights, shown[..., :3], shown[..., 3:], frames, view, inside)
         return curvature, slope.double().numpy()
-
-    def tested_on(self, shots: Sequence[Shot], rounds: int = 4) -> "AvatarOptimisation":
-        """A copy whose poses are refined on the very shots that are to be judged, the Gaussians as they are."""
-        other = AvatarOptimisation(
-            self.template, self.poses.now, self.shots[:1], steps=1, fps=self.fps, refine_poses=False, recipe=self.recipe
-        )
-        other.gains, other.fitted, other.cameras = self.gains, self.fitted, self.cameras
-        other.splats, other.skin, other.anchors = self.splats, self.skin, self.anchors
-        for _ in range(rounds):
-            other.settle(shots)
-        return other
 
     def posed(self, canonical: Gaussians, bones: Float[Tensor, "j 4 4"]) -> tuple[Gaussians, Float[Tensor, "n 4"]]:
         """As `skin_gaussians` in the mode "polar", and the turns; poses are pulled by the centres alone."""

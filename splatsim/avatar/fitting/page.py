@@ -12,7 +12,7 @@ from splatsim.report import Page
 from splatsim.video import to_bytes
 
 if TYPE_CHECKING:
-    from splatsim.avatar.fitting.run import AvatarFit
+    from splatsim.avatar.fitting.results import AvatarFit
 
 
 def write_page(path: Path, fit: "AvatarFit", figures: dict[str, Any]) -> None:
@@ -38,13 +38,18 @@ def write_page(path: Path, fit: "AvatarFit", figures: dict[str, Any]) -> None:
     page.curves({"PSNR": (steps, psnrs)}, x_label="step", y_label="dB")
     page.section("Alignment before the fit")
     if fit.person.keypoints is not None:
+        after = fit.person.errors_of(fit.pose)
         page.table(
-            ["median error of keypoints", "pixels"],
+            ["median error of keypoints, pixels", "before the fit", "after it"],
             [
-                ["triangulation, as calibrated", fit.person.before],
-                ["robust triangulation, cameras put right", fit.person.triangulated],
+                ["triangulation, as calibrated", fit.person.before, ""],
+                ["robust triangulation, cameras put right", fit.person.triangulated, ""],
                 *(
-                    [f"the body in camera {name}", float(np.nanmedian(fit.person.errors[:, c]))]
+                    [
+                        f"the body in camera {name}",
+                        float(np.nanmedian(fit.person.errors[:, c])),
+                        float(np.nanmedian(after[:, c])),
+                    ]
                     for c, name in enumerate(fit.person.views.names)
                     if np.isfinite(fit.person.errors[:, c]).any()
                 ),
@@ -54,8 +59,8 @@ def write_page(path: Path, fit: "AvatarFit", figures: dict[str, Any]) -> None:
     page.section("The avatar")
     page.pictures(iter(_turntable(fit)), columns=4)
     page.text(
-        f"No camera saw {sum(fit.unseen):.1%} of the Gaussians: {fit.unseen[0]:.1%} have the colours of their mirror "
-        f"images, {fit.unseen[1]:.1%} those of their neighbours."
+        f"No camera saw {sum(fit.unseen):.1%} of the Gaussians: {fit.unseen[0]:.1%} are mirror images of the other "
+        f"side, {fit.unseen[1]:.1%} have the colours of their neighbours."
     )
     page.write(path)
 

@@ -11,14 +11,14 @@ from splatsim.avatar.body import Body
 from splatsim.avatar.captured import read_motion
 from splatsim.avatar.fitting.association import associate_person
 from splatsim.avatar.fitting.capture import PersonCapture
-from splatsim.avatar.fitting.ik import IkResult, solve_ik
-from splatsim.avatar.fitting.keypoints import Keypoints
+from splatsim.avatar.fitting.ik import IkOptions, IkResult, solve_ik
+from splatsim.avatar.fitting.keypoints import Keypoints, attachments
 from splatsim.avatar.fitting.poses_file import is_poses, read_poses
 from splatsim.avatar.fitting.template import Template
 from splatsim.avatar.fitting.triangulation import Triangulation, refine_cameras, resected, triangulate_person
 from splatsim.avatar.fitting.views import Views, project
 from splatsim.avatar.retargeting import retarget
-from splatsim.avatar.skeleton import Pose, world_from_joints
+from splatsim.avatar.skeleton import Pose, Skeleton, world_from_joints
 from splatsim.errors import FormatError, ReconstructionError
 
 
@@ -55,13 +55,22 @@ class Person:
     """Median error of robust triangulation with the cameras put right, pixels."""
     errors: Float[np.ndarray, "t c k"]
     """Of the body's keypoints, pixels."""
+    offsets: Float[np.ndarray, "k 3"] | None = None
+    """Where the keypoints sit on the body, from their joints in the rest pose, metres."""
+
+    def errors_of(self, pose: Pose) -> Float[np.ndarray, "t c k"]:
+        """As `errors`, of other poses of the same body; nan without keypoints."""
+        if self.keypoints is None or self.offsets is None:
+            return np.full_like(self.errors, np.nan)
+        points = _body_keypoints(self.template.skeleton, pose, self.keypoints.names, self.offsets)
+        return _errors(self.views, self.keypoints, points)
 
 
 def find_person(capture: PersonCapture, fitted: list[int], dials: Dials, *, move_cameras: bool = True) -> Person:
     """The person of a capture by its keypoints; cameras that are not in `fitted` have no say in where anything is.
 
     Raises:
-        ReconstructionError: nobody is seen by two cameras at once.
+        ReconstructionError: nobody is seen by two cameras at once, or by the only one whose height is known.
     """
     if capture.keypoints is None:
         raise ReconstructionError(
@@ -77,12 +86,43 @@ def find_person(capture: PersonCapture, fitted: list[int], dials: Dials, *, move
             "expected one person in step in all of them, and a calibration in metres."
         )
     person = everybody.person(chosen)
+    if len(fitted) == 1:
+        return _seen_by_one(capture, fitted, person, dials)
     plain = triangulate_person(views, person, tolerance=float("inf"))
     moved = refine_cameras(views, person) if move_cameras and len(fitted) > 1 and _stand_still(views) else views
     found = triangulate_person(moved, person)
     result, template = _shaped(moved, person, found, capture.fps, dials)
     everything, all_keypoints, errors = _all_cameras(capture, fitted, moved, person, result)
-    return Person(everything, all_keypoints, template, result.pose, plain.median_error(), found.median_error(), errors)
+    return Person(
+        everything,
+        all_keypoints,
+        template,
+        result.pose,
+        plain.median_error(),
+        found.median_error(),
+        errors,
+        result.offsets,
+    )
+
+
+def _seen_by_one(capture: PersonCapture, fitted: list[int], person: Keypoints, dials: Dials) -> Person:
+    """From one camera's keypoints and the height, without which nothing tells how far away the person is."""
+    views = capture.views.select(fitted)
+    if dials.height is None:
+        raise ReconstructionError(
+            f"only camera {views.names[0]!r} of {capture.folder} is fitted, and one camera cannot tell a small person "
+            "from one who is far away; expected the person's --height in metres, a second camera, or --poses."
+        )
+    shape = Body.load().shape(dials.sex, dials.age, dials.height, weight=dials.weight, muscle=dials.muscle)
+    nowhere = np.full((capture.views.times, len(person.names), 3), np.nan)
+    options = IkOptions(size=0.01, proportion=0.04)
+    try:
+        result = solve_ik(shape.skeleton, views, person, nowhere, fps=capture.fps, options=options)
+    except ValueError as error:
+        raise ReconstructionError(str(error)) from error
+    template = Template.of(shape).proportioned(result.scales)
+    everything, all_keypoints, errors = _all_cameras(capture, fitted, views, person, result)
+    return Person(everything, all_keypoints, template, result.pose, float("nan"), float("nan"), errors, result.offsets)
 
 
 def given_person(capture: PersonCapture, poses: Path, dials: Dials) -> Person:
@@ -140,11 +180,7 @@ def _all_cameras(
 ) -> tuple[Views, Keypoints, Float[np.ndarray, "t c k"]]:
     """Views and keypoints of all cameras: the held-out ones are put right against the fitted body's keypoints."""
     assert capture.keypoints is not None
-    from splatsim.avatar.fitting.keypoints import attachments
-
-    carriers, _ = attachments(result.skeleton, person.names)
-    frames = world_from_joints(result.skeleton, result.pose).double().numpy()[:, carriers]
-    points = frames[..., :3, 3] + (frames[..., :3, :3] @ result.offsets[..., None])[..., 0]
+    points = _body_keypoints(result.skeleton, result.pose, person.names, result.offsets)
     views = replace(capture.views, viewmats=capture.views.viewmats.copy())
     views.viewmats[:, fitted] = moved.viewmats
     t, c, _, k = capture.keypoints.scores.shape
@@ -163,5 +199,19 @@ def _all_cameras(
         keypoints = Keypoints(person.names, places, scores)
         views = resected(views, keypoints, camera, points, np.ones((t, k), bool))
     keypoints = Keypoints(person.names, places, scores)
-    errors = np.linalg.norm(project(views, points) - places[:, :, 0], axis=-1)
-    return views, keypoints, np.where(scores[:, :, 0] > 0.1, errors, np.nan)
+    return views, keypoints, _errors(views, keypoints, points)
+
+
+def _body_keypoints(
+    skeleton: Skeleton, pose: Pose, names: tuple[str, ...], offsets: Float[np.ndarray, "k 3"]
+) -> Float[np.ndarray, "t k 3"]:
+    """Where the keypoints of the posed body are in the world."""
+    carriers, _ = attachments(skeleton, names)
+    frames = world_from_joints(skeleton, pose).double().numpy()[:, carriers]
+    points: Float[np.ndarray, "t k 3"] = frames[..., :3, 3] + (frames[..., :3, :3] @ offsets[..., None])[..., 0]
+    return points
+
+
+def _errors(views: Views, keypoints: Keypoints, points: Float[np.ndarray, "t k 3"]) -> Float[np.ndarray, "t c k"]:
+    errors = np.linalg.norm(project(views, points) - keypoints.places[:, :, 0], axis=-1)
+    return np.where(keypoints.scores[:, :, 0] > 0.1, errors, np.nan)

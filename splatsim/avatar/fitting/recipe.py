@@ -48,8 +48,10 @@ class AvatarRecipe:
     neighbour_sample: int = 2_000
     coarse_until: float = 0.5
     """Shots are fitted at half their size before: that is fast, and poses find their way from farther away."""
-    settling: tuple[float, ...] = (0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 0.9)
-    """Shares of the steps after which all poses make one step."""
+    early_settling: tuple[int, ...] = (36, 60, 90, 120, 180, 240, 300, 390, 480, 540)
+    """Steps after which all poses make one step: often at first, before the Gaussians have learnt wrong poses."""
+    settling: tuple[float, ...] = (0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
+    """Shares of the steps after which they make another one."""
     settling_views: int = 4
     """At most so many pictures of each time are looked at then."""
     trust: PoseTrust = field(default_factory=PoseTrust)

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,82 +15,34 @@ from splatsim import native
 from splatsim.avatar.avatar import Avatar
 from splatsim.avatar.fitting.capture import PersonCapture, load_capture
 from splatsim.avatar.fitting.completion import SEEN_PIXELS, completed, seen_light
-from splatsim.avatar.fitting.judging import ShotMetrics, judged, side_by_side
+from splatsim.avatar.fitting.judging import frozen, judged, refined_on, side_by_side
 from splatsim.avatar.fitting.optimisation import AvatarOptimisation
-from splatsim.avatar.fitting.page import write_page
 from splatsim.avatar.fitting.person import Dials, Person, find_person, given_person
-from splatsim.avatar.fitting.poses_file import write_poses
 from splatsim.avatar.fitting.preparation import Prepared, prepare_shots
 from splatsim.avatar.fitting.recipe import AvatarRecipe
+from splatsim.avatar.fitting.results import (
+    ALIGNMENT,
+    AVATAR,
+    PREVIEW,
+    AvatarFit,
+    AvatarFitConfig,
+    beside,
+    write_result,
+)
 from splatsim.avatar.fitting.shots import Shot
-from splatsim.avatar.skeleton import Pose
 from splatsim.errors import ReconstructionError
-from splatsim.fitting.checkpoint import FILE, deferred_interrupt, read_checkpoint, write_checkpoint
+from splatsim.fitting.checkpoint import deferred_interrupt, read_checkpoint, write_checkpoint
 from splatsim.scene import open_scene
 from splatsim.video import write_picture
 
 CHECKPOINT_SECONDS = 30.0
 PREVIEWS = 8
-AVATAR, POSES, REPORT, FACTS, PREVIEW, ALIGNMENT = (
-    "avatar.npz", "poses.npz", "report.html", "fit.json", "preview.png", "alignment.png",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class AvatarFitConfig:
-    """What a user chooses."""
-
-    steps: int = 4000
-    """Of the optimisation."""
-    side: int = 720
-    """Long side of the pictures that are fitted, pixels."""
-    gaussians: int = 16_000
-    """At the end; half as many at the start."""
-    loose: float = 0.03
-    """How far clothes and hair may stand off the body, metres."""
-    hold_out: tuple[str, ...] = ()
-    """Cameras that are not fitted, only judged by."""
-    fps: float | None = None
-    """Frames a second; by default what the videos say, or 30."""
-    layout: str = "auto"
-    """Order of the keypoints: coco, body_25, body_25b, or auto."""
-    refine_poses: bool = True
-    """Fit the poses to the pictures too."""
-    refine_cameras: bool = True
-    """Put cameras that stand still right, by the person's keypoints and then by the pictures."""
-    force: bool = False
-    """Fit although body and pictures do not agree."""
-    seed: int = 0
-    """Of all chance."""
-
-
-@dataclass(frozen=True, eq=False)
-class AvatarFit:
-    """What a fit gives."""
-
-    avatar: Avatar
-    pose: Pose
-    """One for each frame."""
-    person: Person
-    prepared: Prepared
-    metrics: tuple[ShotMetrics, ...]
-    """Of the cameras that were held out; of a sample of the fitted shots where there are none."""
-    metrics_refined: tuple[ShotMetrics, ...]
-    """The same after their poses were refined on the very shots that are judged."""
-    curve: tuple[tuple[int, float, float], ...]
-    """Step, loss, and PSNR of the sample."""
-    unseen: tuple[float, float]
-    """Shares of Gaussians that no camera saw, filled in by their mirror images and by their neighbours."""
-    fps: float
-    """Frames a second."""
-    seconds: float
-    steps: int
 
 
 def fit_avatar(
     folder: Path,
     out: Path,
-    config: AvatarFitConfig = AvatarFitConfig(),
+    config: AvatarFitConfig = AvatarFitConfig(),  # noqa: B008 - frozen
     dials: Dials = Dials(),  # noqa: B008 - frozen
     *,
     poses: Path | None = None,
@@ -262,60 +213,23 @@ class _Run:
         """What there is now, unseen places filled in."""
         o = self.optimisation
         shots = self.held_out or self._shown(24)
-        metrics = judged(o, shots)
-        seen = seen_light(o, self.train) > SEEN_PIXELS
-        gaussians, source = completed(o.gaussians(), seen)
+        whole = completed(o.gaussians(), o.skin, seen_light(o, self.train) > SEEN_PIXELS, o.surface)
         skeleton = self.person.template.skeleton
-        avatar = Avatar(gaussians, skeleton, o.skin, self.out.name, "fitted to a capture; the pictures' licence holds")
-        shares = (float((source == 1).float().mean()), float((source == 2).float().mean()))
-        pose = o.poses.now
-        refined = judged(o.tested_on(shots), shots) if self.held_out else ()
+        licence = "fitted to a capture; the pictures' licence holds"
+        avatar = Avatar(whole.gaussians, skeleton, whole.skin, self.out.name, licence)
+        delivered = frozen(o, gaussians=whole.gaussians, skin=whole.skin)
+        metrics = judged(delivered, shots)
+        refined = judged(refined_on(delivered, shots), shots) if self.held_out else ()
         return AvatarFit(
             avatar=avatar,
-            pose=pose,
+            pose=o.poses.now,
             person=self.person,
             prepared=self.prepared,
             metrics=metrics,
             metrics_refined=refined,
             curve=tuple(self.curve),
-            unseen=shares,
+            unseen=(whole.mirrored, whole.neighbours),
             fps=self.fps,
             seconds=time.perf_counter() - self.began,
             steps=o.step,
         )
-
-
-def write_result(fit: AvatarFit, out: Path, facts: dict[str, Any]) -> None:
-    """The avatar, its poses, figures and the report, each whole or not at all."""
-    fit.avatar.save(out / AVATAR)
-    write_poses(out / POSES, fit.avatar.skeleton, fit.pose, fit.fps)
-    figures = {
-        **facts,
-        "steps": fit.steps,
-        "seconds": fit.seconds,
-        "gaussians": len(fit.avatar),
-        "psnr": _mean([m.psnr for m in fit.metrics]),
-        "psnr_untinted": _mean([m.psnr_untinted for m in fit.metrics]),
-        "ssim": _mean([m.ssim for m in fit.metrics]),
-        "camera_gains": fit.prepared.gains.round(4).tolist(),
-        "psnr_test_poses_refined": _mean([m.psnr for m in fit.metrics_refined]),
-        "plain_triangulation_px": fit.person.before,
-        "triangulation_px": fit.person.triangulated,
-        "unseen_mirrored": fit.unseen[0],
-        "unseen_neighbours": fit.unseen[1],
-    }
-    temporary = out / f".{FACTS}.partial"
-    temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, out / FACTS)
-    write_page(out / REPORT, fit, figures)
-    (out / FILE).unlink(missing_ok=True)
-
-
-def beside(pictures: list[np.ndarray]) -> np.ndarray:
-    """Pictures side by side, the lower ones filled up."""
-    tall = max(picture.shape[0] for picture in pictures)
-    return np.concatenate([np.pad(p, ((0, tall - p.shape[0]), (0, 4), (0, 0))) for p in pictures], 1)
-
-
-def _mean(values: list[float]) -> float | None:
-    return float(np.mean(values)) if values else None

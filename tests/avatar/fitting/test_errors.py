@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from splatsim.avatar.body import Body
-from splatsim.avatar.fitting import AvatarFitConfig, fit_avatar, load_capture
+from splatsim.avatar.fitting import AvatarFitConfig, Dials, fit_avatar, load_capture
 from splatsim.avatar.fitting.capture import read_mask
 from splatsim.avatar.fitting.poses_file import read_poses, write_poses
 from splatsim.avatar.skeleton import Pose
@@ -60,6 +60,7 @@ def cases(whole: Path, folder: Path) -> dict[str, Callable[[], object]]:
 
     first = json.loads((whole / "cam0_keypoints.json").read_text())
     swapped = [[[*first[0][0][:-1], None]], *first[1:]]
+    legs = [value if place // 3 in (13, 14, 15, 16) else 0.0 for place, value in enumerate(first[0][0])]
     return {
         "no folder": lambda: load_capture(folder / "nowhere"),
         "no calibration": lambda: load_capture(changed("no calibration", lambda c: (c / "calibration.toml").unlink())),
@@ -81,6 +82,13 @@ def cases(whole: Path, folder: Path) -> dict[str, Callable[[], object]]:
         "poses not finite": bad_poses,
         "neither keypoints nor poses": fit(
             "neither", lambda c: [(c / f"cam{i}_keypoints.json").unlink() for i in range(2)]
+        ),
+        "one camera and no height": fit("alone", lambda c: None, hold_out=("cam1",)),
+        "legs before one camera": lambda: fit_avatar(
+            changed("legs", keypoints([[legs], [legs]])),
+            folder / "out",
+            replace(CONFIG, hold_out=("cam1",)),
+            Dials(height=1.7),
         ),
         "mirrored masks": fit("mirrored", _mirror),
     }

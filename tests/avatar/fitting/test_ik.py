@@ -8,7 +8,7 @@ import torch
 
 from splatsim.avatar import Pose, joint_roles, world_from_joints
 from splatsim.avatar.fitting.association import associate_person
-from splatsim.avatar.fitting.ik import solve_ik
+from splatsim.avatar.fitting.ik import IkOptions, solve_ik
 from splatsim.avatar.fitting.ik_model import Chain, Joints, linearised
 from splatsim.avatar.fitting.keypoints import LAYOUTS, Keypoints, attachments
 from splatsim.avatar.fitting.triangulation import refine_cameras, triangulate_person
@@ -155,3 +155,17 @@ def test_cameras_that_were_knocked_are_put_right() -> None:
     )
     assert before > 1.0
     assert after < 0.2 * before
+
+
+@pytest.mark.parametrize("camera", [1, 4])
+def test_one_camera_and_a_known_height_give_the_poses(camera: int) -> None:
+    """From behind and from the side, with keypoints that are off by a pixel."""
+    views, pose = around(T, 6).select([camera]), walking(rig(), T)
+    keypoints, points = seen_by(views, pose)
+    rng = np.random.default_rng(0)
+    noisy = replace(keypoints, places=keypoints.places + rng.normal(0, 1, keypoints.places.shape))
+    options = IkOptions(size=0.01, proportion=0.04)
+    found = solve_ik(rig(), views, noisy, np.full(points.shape, np.nan), fps=FPS, options=options)
+    off = np.linalg.norm(joint_places(found.skeleton, found.pose) - joint_places(rig(), pose), axis=-1)
+    assert off.mean() < 0.035
+    assert np.quantile(off, 0.95) < 0.07
