@@ -26,6 +26,7 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import torch
 from occupancy_frames import (
@@ -240,6 +241,13 @@ def machine_name() -> str:
     return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
 
 
+def _others(jobs: list[Job]) -> list[dict[str, Any]]:
+    """Runs of other arms and seeds that were kept before."""
+    made = {(name, seed) for name, seed, *_ in jobs}
+    kept = json.loads(RESULTS.read_text(encoding="utf-8"))["runs"] if RESULTS.exists() else []
+    return [one for one in kept if (one["arm"], one["seed"]) not in made]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the reference model with and without gs_refinement_loss.")
     parser.add_argument("frames", type=Path, help="folder made by scenes/quarry/frames.py")
@@ -253,7 +261,7 @@ def main() -> None:
     parser.add_argument(
         "--held", default="", help="judge on this pit of the training set instead: for choosing options"
     )
-    parser.add_argument("--keep", action="store_true", help="write the results of the project anew")
+    parser.add_argument("--keep", action="store_true", help="write these runs into the results of the project")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     jobs = [
@@ -273,6 +281,8 @@ def main() -> None:
             raise SystemExit(f"{path_of(job)} is of {one['steps']} steps; expected {options.steps}, or another --out.")
     result = {"machine": machine_name(), "runs": runs}
     if options.keep:
+        runs = sorted(_others(jobs) + runs, key=lambda one: (list(ARMS).index(one["arm"]), one["seed"]))
+        result = {"machine": machine_name(), "runs": runs}
         RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
 
