@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 import torch
 import trimesh
+from field_speed import field_times
 from maps_truth import best_shift, doors_and_walls, iou
 from reconstruction_truth import judge_video_poses, scene_poses, trace_depth
 
 from splatsim import Cameras
 from splatsim.formats.arrays import read_nav_map
-from splatsim.grids import FREE, GridFrame, NavMap, VoxelFrame
-from splatsim.maps import MapOptions, SceneMaps, bird_view, distance_field, map_gaussians
+from splatsim.grids import NavMap, VoxelFrame
+from splatsim.maps import MapOptions, SceneMaps, bird_view, map_gaussians
 from splatsim.occupancy.raycast import camera_rays
 from splatsim.scene import Scene
 
@@ -121,15 +122,8 @@ def main(which: str) -> None:
 def speed() -> None:
     """The distance field of an empty and of a cluttered map of 1024² cells."""
     for name, share in (("empty", 0.0), ("cluttered", 0.1)):
-        cells = (torch.rand(1024, 1024, generator=torch.Generator().manual_seed(0)) < share).to(torch.uint8)
-        cells[500:520, 500:520] = FREE
-        nav_map = NavMap(GridFrame((0.0, 51.2), 0.05, (1024, 1024)), cells, (0.1, 1.8))
-        times = []
-        for _ in range(7):
-            started = perf_counter()
-            distance_field(nav_map, (25.5, 25.7))
-            times.append(perf_counter() - started)
-        low, middle = 1000 * min(times), 1000 * np.median(times)
+        times = field_times(share, 7)
+        low, middle = min(times), np.median(times)
         print(f"distance field of 1024² cells, {name:20s} {low:.1f} ms, median {middle:.1f} ms")
 
 

@@ -18,11 +18,10 @@ from time import perf_counter, process_time
 from typing import Any
 
 import torch
+from field_speed import field_times
 
 from splatsim.assets import shelf_file
 from splatsim.gaussians import Gaussians
-from splatsim.grids import FREE, GridFrame, NavMap
-from splatsim.maps import distance_field
 from splatsim.nav import Episode, Humans, Sensors, Setup
 from splatsim.nav.simulator import Simulator
 from splatsim.nav.world import World
@@ -105,14 +104,8 @@ def frames_per_second(simulator: Simulator, lanes: int, seconds: float = 2.0) ->
 
 def field_milliseconds() -> tuple[float, float]:
     """A distance field over 1024² cells of which a tenth is closed, the best of five; the share with a core."""
-    cells = (torch.rand(1024, 1024, generator=torch.Generator().manual_seed(0)) < 0.1).to(torch.uint8)
-    cells[500:520, 500:520] = FREE
-    nav_map = NavMap(GridFrame((0.0, 51.2), 0.05, (1024, 1024)), cells, (0.1, 1.8))
-    wall, cpu, times = perf_counter(), process_time(), []
-    for _ in range(5):
-        begun = perf_counter()
-        distance_field(nav_map, (25.5, 25.7))
-        times.append(1e3 * (perf_counter() - begun))
+    wall, cpu = perf_counter(), process_time()
+    times = field_times(0.1, 5)
     return min(times), (process_time() - cpu) / (perf_counter() - wall)
 
 

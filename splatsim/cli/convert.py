@@ -7,7 +7,7 @@ import torch
 import tyro
 
 from splatsim.formats import extension_of, save_gaussians
-from splatsim.formats.losses import losses
+from splatsim.formats.losses import band_names, losses
 from splatsim.formats.usd import count_usd_moments
 from splatsim.gaussians import Gaussians
 from splatsim.scene import Scene, open_scene
@@ -66,9 +66,8 @@ def _lost(scene: Path, opened: Scene, after: Gaussians, out: Path) -> list[str]:
     lost = losses(out, after, antialiased=opened.antialiased)
     degree = opened.gaussians.sh_degree if opened.gaussians is not None else 0
     if after.sh_degree < degree:
-        first = after.sh_degree + 1
-        bands = f"band {degree} is" if first == degree else f"bands {first} to {degree} are"
-        lost.insert(0, f"SH {bands} dropped, as --max-sh asks")
+        verb = "is" if degree == after.sh_degree + 1 else "are"
+        lost.insert(0, f"SH {band_names(after.sh_degree + 1, degree)} {verb} dropped, as --max-sh asks")
     moments = count_usd_moments(scene) if scene.suffix.lower().startswith(".usd") else 1
     if moments > 1:
         lost.append(f"all but the first of {moments} moments are dropped")

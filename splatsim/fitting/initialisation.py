@@ -7,9 +7,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from splatsim.gaussians import Gaussians
-
-SH_CONSTANT = 0.28209479177387814
-"""The first basis function: colour = SH_CONSTANT · sh[0] + 0.5."""
+from splatsim.spherical_harmonics import C0
 
 
 def gaussians_from_points(
@@ -37,7 +35,7 @@ def gaussians_from_points(
         quats=torch.tensor([[1.0, 0.0, 0.0, 0.0]]).repeat(n, 1).to(points),
         scales=distances[:, None].repeat(1, 3),
         opacities=torch.full((n,), opacity).to(points),
-        sh=((colors.to(points) / 255 - 0.5) / SH_CONSTANT)[:, None],
+        sh=((colors.to(points) / 255 - 0.5) / C0)[:, None],
     )
 
 

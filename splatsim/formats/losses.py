@@ -45,6 +45,11 @@ _KEPT = {
 }
 
 
+def band_names(first: int, last: int) -> str:
+    """ "band 1", or "bands 1 to 3"."""
+    return f"band {first}" if first == last else f"bands {first} to {last}"
+
+
 def losses(path: str | os.PathLike[str], gaussians: Gaussians, *, antialiased: bool = False) -> list[str]:
     """What a file of this name would lose of the Gaussians, one sentence each; none if it holds them as they are.
 
@@ -56,8 +61,7 @@ def losses(path: str | os.PathLike[str], gaussians: Gaussians, *, antialiased: b
     kept = _KEPT[extension_of(path, to_write=True)]
     found = []
     if gaussians.sh_degree and not kept.directional:
-        bands = "band 1" if gaussians.sh_degree == 1 else f"bands 1 to {gaussians.sh_degree}"
-        found.append(f"colour that changes with the direction is dropped (SH {bands})")
+        found.append(f"colour that changes with the direction is dropped (SH {band_names(1, gaussians.sh_degree)})")
     if gaussians.features is not None and not kept.features:
         found.append(f"features are dropped ({gaussians.features.shape[1]} channels)")
     if antialiased and not kept.antialiased:

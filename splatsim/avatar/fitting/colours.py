@@ -14,6 +14,7 @@ from torch import Tensor
 from splatsim.avatar.fitting.masks import Background
 from splatsim.avatar.fitting.views import Views
 from splatsim.gaussians import Gaussians
+from splatsim.spherical_harmonics import C0
 
 HEIGHTS = np.arange(-0.5, 0.51, 0.05)
 """Of the floor, metres: it should be near 0, but calibrations differ."""
@@ -26,7 +27,7 @@ AGREEMENT, LEAST_DEVIATION = 0.6, 3.0
 FEWEST_CELLS = 1500
 DARKEST, BRIGHTEST = 12, 245
 """Of 255; beyond, ratios say nothing."""
-GREY_SH = 0.5 / 0.28209479177387814
+GREY_SH = 0.5 / C0
 """Half of the brightest, as the first SH coefficient has it: what SH of zero show."""
 PRIOR = 0.3
 """Standard deviation of the logarithm of a gain before anything was seen."""

@@ -13,6 +13,7 @@ from splatsim.avatar.fitting.shots import Shot
 from splatsim.avatar.fitting.template import Surface
 from splatsim.avatar.skin_weights import SkinWeights
 from splatsim.gaussians import Gaussians
+from splatsim.spherical_harmonics import C0
 
 SEEN_PIXELS = 0.5
 """Light of a Gaussian, in pixels summed over the shots that are looked at, below which it counts as unseen."""
@@ -46,7 +47,7 @@ def seen_light(optimisation: AvatarOptimisation, shots: Sequence[Shot]) -> Float
         picture = optimisation.draw(posed, shot.view, torch.zeros(3))
         picture.colors.sum().backward()
         assert flat.grad is not None
-        total += flat.grad[:, 0].sum(-1) / (3 * 0.28209479177387814)
+        total += flat.grad[:, 0].sum(-1) / (3 * C0)
     return total
 
 

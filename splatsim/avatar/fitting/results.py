@@ -1,7 +1,6 @@
 """What a user chooses for a fit, what it gives, and how that is written."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from splatsim.avatar.fitting.poses_file import write_poses
 from splatsim.avatar.fitting.preparation import Prepared
 from splatsim.avatar.skeleton import Pose
 from splatsim.fitting.checkpoint import FILE
+from splatsim.formats._files import atomic_writer
 
 AVATAR, POSES, REPORT, FACTS, PREVIEW, ALIGNMENT = (
     "avatar.npz", "poses.npz", "report.html", "fit.json", "preview.png", "alignment.png",
@@ -94,9 +94,8 @@ def write_result(fit: AvatarFit, out: Path, facts: dict[str, Any]) -> None:
         "unseen_mirrored": fit.unseen[0],
         "unseen_neighbours": fit.unseen[1],
     }
-    temporary = out / f".{FACTS}.partial"
-    temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, out / FACTS)
+    with atomic_writer(out / FACTS) as file:
+        file.write(f"{json.dumps(figures, indent=1)}\n".encode())
     write_page(out / REPORT, fit, figures)
     (out / FILE).unlink(missing_ok=True)
 
