@@ -1,6 +1,7 @@
 #include "march.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -9,6 +10,8 @@ namespace splatsim {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+// No comparison with a closed cell's distance holds, so that nothing leads there or from there.
+constexpr float kClosed = std::numeric_limits<float>::quiet_NaN();
 constexpr float kDiagonal = 1.41421356f, kSteepest = 0.70710678f;
 constexpr int kBuckets = 8;
 constexpr float kBucketsPerCell = 2;  // a step is at most √2 long, so that no entry lies 4 buckets ahead
@@ -18,12 +21,18 @@ struct Entry {
   float distance;
 };
 
+// A distance, infinite where it is a closed cell's.
+inline float reached(float distance) { return distance == distance ? distance : kInfinity; }
+
 // Through the edge from a neighbour beside, at distance `beside`, to one diagonal to it, at distance `diagonal`.
+// All three cases are worked out, so that several of them fit into one vector.
 inline float through(float beside, float diagonal) {
   const float fall = beside - diagonal;
-  if (!(fall > 0)) return beside + 1;
-  if (fall >= kSteepest) return diagonal + kDiagonal;
-  return beside + std::sqrt(1 - fall * fall);
+  const float rest = 1 - fall * fall;
+  const float slanted = beside + std::sqrt(rest > 0 ? rest : 0.f);
+  const float straight = beside + 1, across = diagonal + kDiagonal;
+  const float falling = fall >= kSteepest ? across : slanted;
+  return fall > 0 ? falling : straight;
 }
 
 // Cells with a closed border around them, taken in the order of their distance up to half a cell (Yatziv, Bartesaghi
@@ -32,13 +41,13 @@ inline float through(float beside, float diagonal) {
 class March {
  public:
   March(const uint8_t* open, int rows, int cols, const float* start)
-      : stride_(cols + 2), open_(size_t(rows + 2) * stride_, 0), distance_(open_.size(), kInfinity) {
+      : stride_(cols + 2), distance_(size_t(rows + 2) * stride_, kClosed) {
     for (int row = 0; row < rows; ++row)
       for (int col = 0; col < cols; ++col) {
         const size_t from = size_t(row) * cols + col, to = size_t(row + 1) * stride_ + col + 1;
-        open_[to] = open[from];
-        if (!open[from] || !(start[from] < kInfinity)) continue;
+        if (!open[from]) continue;
         distance_[to] = start[from];
+        if (!(start[from] < kInfinity)) continue;
         seeds_.push_back({static_cast<int32_t>(to), start[from]});
       }
     std::sort(seeds_.begin(), seeds_.end(), [](const Entry& a, const Entry& b) { return a.distance < b.distance; });
@@ -65,41 +74,47 @@ class March {
   }
 
   void copy_to(float* out, int rows, int cols) const {
-    for (int row = 0; row < rows; ++row)
-      std::copy_n(distance_.data() + size_t(row + 1) * stride_ + 1, cols, out + size_t(row) * cols);
+    for (int row = 0; row < rows; ++row) {
+      const float* first = distance_.data() + size_t(row + 1) * stride_ + 1;
+      std::transform(first, first + cols, out + size_t(row) * cols, reached);
+    }
   }
 
  private:
   static int64_t bucket_of(float distance) { return static_cast<int64_t>(distance * kBucketsPerCell); }
 
+  // All neighbours are looked at in one go, since which of them lie ahead is not to be guessed.
   void expand(const Entry& from, int64_t bucket, size_t& pending) {
     const int32_t ahead[4] = {1, stride_, -1, -stride_};
     const float v = from.distance;
-    for (int side = 0; side < 4; ++side) {
-      const int32_t step = ahead[side], turn = ahead[(side + 1) % 4], beside = from.cell + step;
-      if (open_[beside] && distance_[beside] > v) {
-        const float low = std::min(distance_[from.cell + turn], distance_[from.cell - turn]);
-        offer(beside, through(v, low), bucket, pending);
-      }
-      const int32_t corner = beside + turn;
-      if (open_[corner] && distance_[corner] > v) {
-        float best = kInfinity;
-        if (open_[beside]) best = through(distance_[beside], v);
-        if (open_[from.cell + turn]) best = std::min(best, through(distance_[from.cell + turn], v));
-        if (best < kInfinity) offer(corner, best, bucket, pending);
-      }
+    int32_t cells[8];
+    float known[8], found[8], side[4], next[4], across[4];
+    for (int i = 0; i < 4; ++i) {
+      cells[i] = from.cell + ahead[i];
+      cells[4 + i] = cells[i] + ahead[(i + 1) % 4];
+    }
+    for (int i = 0; i < 8; ++i) known[i] = distance_[cells[i]];
+    for (int i = 0; i < 4; ++i) {
+      next[i] = known[(i + 1) % 4];
+      side[i] = reached(next[i]);
+    }
+    for (int i = 0; i < 4; ++i) across[i] = side[(i + 2) % 4];
+    for (int i = 0; i < 4; ++i) {
+      found[i] = through(v, side[i] < across[i] ? side[i] : across[i]);
+      const float one = through(known[i], v), two = through(next[i], v);
+      found[4 + i] = one < two || two != two ? one : two;
+    }
+    unsigned better = 0;
+    for (int i = 0; i < 8; ++i) better |= unsigned(found[i] < known[i]) << i;
+    for (; better; better &= better - 1) {
+      const int i = std::countr_zero(better);
+      distance_[cells[i]] = found[i];
+      buckets_[std::max(bucket, bucket_of(found[i])) % kBuckets].push_back({cells[i], found[i]});
+      ++pending;
     }
   }
 
-  void offer(int32_t cell, float distance, int64_t bucket, size_t& pending) {
-    if (!(distance < distance_[cell])) return;
-    distance_[cell] = distance;
-    buckets_[std::max(bucket, bucket_of(distance)) % kBuckets].push_back({cell, distance});
-    ++pending;
-  }
-
   int32_t stride_;
-  std::vector<uint8_t> open_;
   std::vector<float> distance_;
   std::vector<Entry> seeds_;
   std::vector<Entry> buckets_[kBuckets];
