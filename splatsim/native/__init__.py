@@ -17,6 +17,7 @@ first_hits = _ext.first_hits
 count_crossings = _ext.count_crossings
 composite_rays = _ext.composite_rays
 composite_rays_backward = _ext.composite_rays_backward
+foresee = _ext.foresee
 march = _ext.march
 sweep = _ext.sweep
 gaps = _ext.gaps

@@ -7,6 +7,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "crowd.hpp"
+#include "foresee.hpp"
 #include "kernels/kernels.hpp"
 #include "march.hpp"
 #include "raycast.hpp"
@@ -459,6 +461,30 @@ void bind_march(In<uint8_t, 2> open, Out<float, 2> distances) {
   march(open.data(), static_cast<int>(open.shape(0)), static_cast<int>(open.shape(1)), distances.data());
 }
 
+void bind_foresee(In<float, 3> risks, In<uint8_t, 3> open, In<uint8_t, 2> settled, In<int32_t, 2> stand_in,
+                  In<float, 3> finals, In<float, 2> moves, int border, int forward_ticks, int turn_ticks, float tick,
+                  Out<float, 4> values) {
+  const size_t headings = finals.shape(0), rows = finals.shape(1), cols = finals.shape(2);
+  if (risks.shape(0) < 1) throw nb::value_error("risks must hold one moment at least.");
+  expect(risks, {risks.shape(0), rows, cols}, "risks");
+  expect(open, {headings, rows, cols}, "open");
+  expect(settled, {rows, cols}, "settled");
+  expect(stand_in, {rows, cols}, "stand_in");
+  expect(moves, {headings, 2}, "moves");
+  expect(values, {risks.shape(0), headings, rows, cols}, "values");
+  if (forward_ticks < 1 || turn_ticks < 1) throw nb::value_error("a step must last one tick at least.");
+  for (size_t i = 0; i < 2 * headings; ++i)
+    if (!(std::abs(moves.data()[i]) < border)) throw nb::value_error("moves must be shorter than the border is wide.");
+  for (size_t i = 0; i < rows * cols; ++i)
+    if (stand_in.data()[i] < 0 || size_t(stand_in.data()[i]) >= rows * cols)
+      throw nb::value_error("stand_in must hold places of the grid.");
+  const Prospect prospect{static_cast<int>(risks.shape(0)) - 1, static_cast<int>(headings), static_cast<int>(rows),
+                          static_cast<int>(cols), border, forward_ticks, turn_ticks, tick, moves.data(), risks.data(),
+                          open.data(), settled.data(), stand_in.data(), finals.data()};
+  nb::gil_scoped_release release;
+  foresee(prospect, values.data());
+}
+
 CellMap make_map(const In<uint8_t, 2>& blocked, double west, double north, double resolution, bool walled) {
   if (!(resolution > 0)) throw nb::value_error("resolution must be positive.");
   if (blocked.shape(0) * blocked.shape(1) >= size_t{1} << 31) throw nb::value_error("the map has too many cells.");
@@ -624,6 +650,8 @@ NB_MODULE(_ext, m) {
   bind_rays<float>(m);
   bind_rays<double>(m);
 
+  m.def("foresee", &bind_foresee, "risks"_a, "open"_a, "settled"_a, "stand_in"_a, "finals"_a, "moves"_a, "border"_a,
+        "forward_ticks"_a, "turn_ticks"_a, "tick"_a, "values"_a.noconvert());
   m.def("march", &bind_march, "open"_a, "distances"_a.noconvert());
   m.def("sweep", &bind_sweep, "blocked"_a, "west"_a, "north"_a, "resolution"_a, "walled"_a, "places"_a, "moves"_a,
         "radii"_a, "other_places"_a, "other_moves"_a, "other_radii"_a, "first"_a, "times"_a.noconvert(),

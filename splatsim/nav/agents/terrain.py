@@ -1,6 +1,7 @@
 """A map as planners need it: how far it still is from anywhere, and where the robot's disc may be moved."""
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,6 @@ class Terrain:
         self.space = Space(nav_map)
         inflated = nav_map.inflate(radius)
         self._open = np.pad(inflated.free.numpy(), ((0, 1), (0, 1)))
-        self._courses: Array | None = None
         self.field = distance_field(inflated, _open_place(inflated, goal))
         self._ways = Ways(
             nav_map.frame, self.field.goal, _continued(self.field.distances.numpy(), nav_map.frame.resolution)
@@ -47,17 +47,19 @@ class Terrain:
 
     def courses(self, points: Array) -> Array:
         """In which direction the shortest way runs from the cells of points [n 2], radians."""
-        if self._courses is None:
-            ways = self._ways.directions(self.field.frame.all_centers().reshape(-1, 2).numpy())
-            angles = np.arctan2(ways[:, 1], ways[:, 0]).reshape(self.field.frame.shape)
-            self._courses = np.pad(angles, ((0, 1), (0, 1)))
-        return np.asarray(self._courses[self._cells(points)])
+        return np.asarray(self.all_courses[self.cells(points)])
+
+    @cached_property
+    def all_courses(self) -> Array:
+        """In which direction the shortest way runs from each cell [rows+1 columns+1], radians; 0 beyond the last."""
+        ways = self._ways.directions(self.field.frame.all_centers().reshape(-1, 2).numpy())
+        return np.pad(np.arctan2(ways[:, 1], ways[:, 0]).reshape(self.field.frame.shape), ((0, 1), (0, 1)))
 
     def seems_open(self, points: Array) -> NDArray[np.bool_]:
         """Whether points [n 2] lie in cells whose centres have room for the disc: quick, and right to half a cell."""
-        return np.asarray(self._open[self._cells(points)])
+        return np.asarray(self._open[self.cells(points)])
 
-    def _cells(self, points: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def cells(self, points: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns of points; one beyond the last where they lie outside."""
         (west, north), (rows, columns) = self.field.frame.north_west, self.field.frame.shape
         row = np.floor((north - points[:, 1]) / self.field.frame.resolution).astype(np.int64)
