@@ -18,6 +18,7 @@ count_crossings = _ext.count_crossings
 composite_rays = _ext.composite_rays
 composite_rays_backward = _ext.composite_rays_backward
 march = _ext.march
+stereo = _ext.stereo
 sweep = _ext.sweep
 gaps = _ext.gaps
 half_planes = _ext.half_planes
