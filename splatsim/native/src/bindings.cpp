@@ -19,6 +19,7 @@
 #include "kernels/kernels.hpp"
 #include "march.hpp"
 #include "raycast.hpp"
+#include "stereo.hpp"
 #include "sweep.hpp"
 
 namespace nb = nanobind;
@@ -408,6 +409,35 @@ void bind_count_crossings(const VoxelBox& box, In<double, 2> origins, In<double,
   count_crossings(box, rays, counts.data(), threads);
 }
 
+void bind_stereo(In<float, 3> grey, In<uint8_t, 3> counted, In<double, 3> viewmats, In<double, 3> Ks,
+                 In<int64_t, 1> references, In<int64_t, 2> others, In<double, 2> ranges, In<int64_t, 1> levels,
+                 Out<float, 3> depths, int threads) {
+  const size_t n = grey.shape(0), h = grey.shape(1), w = grey.shape(2), m = references.shape(0), k = others.shape(1);
+  expect(counted, {n, h, w}, "counted");
+  expect(viewmats, {n, 4, 4}, "viewmats");
+  expect(Ks, {n, 3, 3}, "Ks");
+  expect(others, {m, k}, "others");
+  expect(ranges, {m, 2}, "ranges");
+  expect(levels, {m}, "levels");
+  expect(depths, {m, h, w}, "depths");
+  const auto most = static_cast<int64_t>(n);
+  std::vector<StereoTask> tasks;
+  for (size_t i = 0; i < m; ++i) {
+    const double nearest = ranges.data()[2 * i], farthest = ranges.data()[2 * i + 1];
+    const int64_t reference = references.data()[i], steps = levels.data()[i];
+    if (reference < 0 || reference >= most) throw nb::value_error("a reference is no picture.");
+    if (!(nearest > 0 && farthest > nearest)) throw nb::value_error("a range does not grow from above 0.");
+    if (steps < 2 || steps > 4096) throw nb::value_error("levels must be 2 to 4096.");
+    for (size_t j = 0; j < k; ++j)
+      if (others.data()[k * i + j] >= most) throw nb::value_error("one of the others is no picture.");
+    tasks.push_back({reference, others.data() + k * i, static_cast<int>(k), nearest, farthest, static_cast<int>(steps)});
+  }
+  const StereoPictures all{grey.data(),  counted.data(),      viewmats.data(),
+                           Ks.data(),    static_cast<int>(h), static_cast<int>(w)};
+  nb::gil_scoped_release release;
+  stereo(all, tasks.data(), static_cast<int64_t>(m), depths.data(), threads);
+}
+
 template <class T>
 Expectation<T> make_expectation(const VoxelBox& box, const In<T, 1>& probabilities, const In<T, 2>& values) {
   const auto voxels = static_cast<size_t>(box.count());
@@ -645,6 +675,8 @@ NB_MODULE(_ext, m) {
   m.def("first_hits", &bind_first_hits, "box"_a, "states"_a, "origins"_a, "directions"_a, "reach"_a,
         "index"_a.noconvert(), "entry"_a.noconvert(), "exit"_a.noconvert(), "face"_a.noconvert(),
         "unknown"_a.noconvert(), "threads"_a);
+  m.def("stereo", &bind_stereo, "grey"_a, "counted"_a, "viewmats"_a, "Ks"_a, "references"_a, "others"_a, "ranges"_a,
+        "levels"_a, "depths"_a, "threads"_a);
   m.def("count_crossings", &bind_count_crossings, "box"_a, "origins"_a, "directions"_a, "reach"_a,
         "counts"_a.noconvert(), "threads"_a);
   bind_rays<float>(m);

@@ -1,7 +1,8 @@
 """Filling: more points to start from, where the triangulated ones are thin.
 
 Where a picture has a patch on which no point falls, one is put there: at a depth between those of the points around it,
-in the colour of the picture. Pictures later in line see it already, so each part of the scene is filled once.
+in the colour of the picture; or at the depth that stereo found there. Pictures later in line see it already, so each
+part of the scene is filled once.
 """
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.fit.pictures import Pictures
+from splatsim.reconstruction.fit.stereo import Stereo
 
 FEWEST_SEEN = 8
 """A picture in which fewer points are seen says nothing about depth."""
@@ -23,7 +25,13 @@ SAME_SURFACE = 0.3
 
 
 def fill_thin_places(
-    capture: Capture, pictures: Pictures, indices: list[int], *, patches: int, most: int
+    capture: Capture,
+    pictures: Pictures,
+    indices: list[int],
+    *,
+    patches: int,
+    most: int,
+    stereo: Stereo | None = None,
 ) -> tuple[Float[Tensor, "m 3"], UInt8[Tensor, "m 3"]]:
     """Positions and colours of the new points, at most `most` of them.
 
@@ -33,9 +41,10 @@ def fill_thin_places(
         indices: Pictures that may be looked at.
         patches: A picture's long side has so many; fewer, where that would be too many points.
         most: An upper bound.
+        stereo: Depths, where they are known.
     """
     while patches >= FEWEST_PATCHES:
-        found = _fill(capture, pictures, indices, patches, most)
+        found = _fill(capture, pictures, indices, patches, most, stereo)
         if found is not None:
             return found
         patches = patches * 3 // 4
@@ -43,13 +52,13 @@ def fill_thin_places(
 
 
 def _fill(
-    capture: Capture, pictures: Pictures, indices: list[int], patches: int, most: int
+    capture: Capture, pictures: Pictures, indices: list[int], patches: int, most: int, stereo: Stereo | None
 ) -> tuple[Float[Tensor, "m 3"], UInt8[Tensor, "m 3"]] | None:
     """All pictures in turn, or None where that would be too many points."""
     points, colors = [capture.points.numpy().astype(np.float64)], [np.zeros((0, 3), np.uint8)]
     count = 0
     for index in indices:
-        positions, shown = _fill_one(capture, pictures, index, patches, np.concatenate(points))
+        positions, shown = _fill_one(capture, pictures, index, patches, np.concatenate(points), stereo)
         count += len(positions)
         if count > most:
             return None
@@ -60,7 +69,12 @@ def _fill(
 
 
 def _fill_one(
-    capture: Capture, pictures: Pictures, index: int, patches: int, points: Float[np.ndarray, "p 3"]
+    capture: Capture,
+    pictures: Pictures,
+    index: int,
+    patches: int,
+    points: Float[np.ndarray, "p 3"],
+    stereo: Stereo | None,
 ) -> tuple[Float[np.ndarray, "m 3"], UInt8[np.ndarray, "m 3"]]:
     nothing = np.zeros((0, 3)), np.zeros((0, 3), np.uint8)
     viewmat, K = capture.viewmats[index].numpy().astype(np.float64), capture.Ks[index].numpy().astype(np.float64)
@@ -75,6 +89,9 @@ def _fill_one(
     x, y = np.meshgrid((np.arange(columns) + 0.5) * side, (np.arange(rows) + 0.5) * side)
     centers = np.stack([x.ravel(), y.ravel()], axis=1)
     expected = _mixed_depths(centers, pixels, depths)
+    if stereo is not None:
+        known = stereo.at(index, centers / (width, height))
+        expected = np.where(known > 0, known, expected)
     thin = ~_covered(points, viewmat, K, side, (columns, rows), expected) & _inside(pictures, index, centers)
     rays = np.concatenate([(centers[thin] - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones((thin.sum(), 1))], axis=1)
     positions = (rays * expected[thin, None] - viewmat[:3, 3]) @ viewmat[:3, :3]

@@ -25,10 +25,13 @@ from splatsim.reconstruction.fit.holdout import split
 from splatsim.reconstruction.fit.pictures import Pictures
 from splatsim.reconstruction.fit.recipe import FitConfig, Recipe
 from splatsim.reconstruction.fit.start import depth_targets, scene_length, start_gaussians
+from splatsim.reconstruction.fit.stereo import Stereo
 from splatsim.rendering import Backend, Render, render
 
 ORDER, MOVES = 0, 1
 """What a number is drawn for."""
+FAR_OFF = 0.2
+"""Of a depth by stereo: what is further from it counts as no more, for then it may be stereo that is wrong."""
 SHOWN_PIXELS = 0.02
 """Light of a Gaussian, in pixels of half size summed over all fitted pictures, below which it is left away."""
 
@@ -40,8 +43,17 @@ class Optimisation:
         ReconstructionError: there are no points or no pictures to fit.
     """
 
-    def __init__(self, capture: Capture, pictures: Pictures, config: FitConfig, recipe: Recipe, steps: int) -> None:
+    def __init__(
+        self,
+        capture: Capture,
+        pictures: Pictures,
+        config: FitConfig,
+        recipe: Recipe,
+        steps: int,
+        stereo: Stereo | None = None,
+    ) -> None:
         self.capture, self.pictures, self.config, self.recipe, self.steps = capture, pictures, config, recipe, steps
+        self.stereo = stereo
         self.train, self.held_out = split(len(capture), config.holdout, filmed=capture.filmed)
         if not self.train or not len(capture.points):
             raise ReconstructionError(
@@ -52,7 +64,7 @@ class Optimisation:
         self.backend: Backend = "cuda" if self.device.type == "cuda" else config.backend
         self.length = scene_length(capture)
         most = max(0, config.most_gaussians // 2 - len(capture.points))
-        more = fill_thin_places(capture, pictures, self.train, patches=recipe.patches, most=most)
+        more = fill_thin_places(capture, pictures, self.train, patches=recipe.patches, most=most, stereo=stereo)
         start = start_gaussians(capture, *more, opacity=recipe.opacity, scale=recipe.scale).to(str(self.device))
         self.splats = Splats(start, recipe.rates, self.length)
         self.first_count = len(self.splats)
@@ -127,11 +139,23 @@ class Optimisation:
         if picture.depths is None:
             return total
         if (index, level) not in self._depths:
-            self._depths[index, level] = depth_targets(self.capture, index, level, self.pictures.size(index, level))
+            self._depths[index, level] = self._targets(index, level)
         places, depths, sureness = (tensor.to(self.device) for tensor in self._depths[index, level])
         found = picture.depths[0].reshape(-1)[places]
-        error = (found - depths).abs() / depths * sureness * (found.detach() > 0)
+        error = (found - depths).abs() / depths
+        if self.stereo is not None:
+            error = error.clamp_max(FAR_OFF)
+        error = error * sureness * (found.detach() > 0)
         return total + self.config.depth_weight * error.sum() / max(len(places), 1)
+
+    def _targets(self, index: int, level: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Pixels, depths and how sure they are: by stereo where it found any, otherwise of the points."""
+        size = self.pictures.size(index, level)
+        if self.stereo is not None:
+            places, depths = self.stereo.targets(index, size)
+            if len(places):
+                return torch.from_numpy(places), torch.from_numpy(depths), torch.ones(len(places))
+        return depth_targets(self.capture, index, level, size)
 
     def _step_parameters(self, picture: Render, index: int) -> None:
         recipe, progress = self.recipe, self.progress

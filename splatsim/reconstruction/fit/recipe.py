@@ -38,7 +38,10 @@ class FitConfig:
     refine_poses: bool = False
     """Fit a small motion for each camera."""
     depth_weight: float = 0.5
-    """Weight of the triangulated points' depths in the loss; 0: none."""
+    """Weight of known depths in the loss: by stereo, or of the triangulated points; 0: none."""
+    stereo: bool | None = None
+    """Look for depths by stereo before the fit, in about half a second a picture; by default where no budget is set and
+    the quality is not fast."""
     seed: int = 0
     """Decides everything that is random."""
     backend: Backend = "auto"
@@ -62,6 +65,11 @@ class FitConfig:
             raise ValueError(f"FitConfig.quality is {self.quality!r}; expected one of {', '.join(STEPS)}.")
         if self.holdout == 1:
             raise ValueError("FitConfig.holdout is 1, which leaves no picture to fit; expected 0, or 2 and more.")
+
+    @property
+    def uses_stereo(self) -> bool:
+        """What was asked for, or what budget and quality mean."""
+        return self.budget is None and self.quality != "fast" if self.stereo is None else self.stereo
 
     @property
     def most_gaussians(self) -> int:

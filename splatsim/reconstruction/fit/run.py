@@ -19,11 +19,12 @@ from splatsim.fitting.checkpoint import deferred_interrupt, read_checkpoint, wri
 from splatsim.fitting.losses import psnr
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.fit.budget import Calibration, calibrate
-from splatsim.reconstruction.fit.holdout import measure
+from splatsim.reconstruction.fit.holdout import measure, split
 from splatsim.reconstruction.fit.optimisation import Optimisation
 from splatsim.reconstruction.fit.pictures import Pictures
 from splatsim.reconstruction.fit.recipe import STEPS, FitConfig, Recipe
 from splatsim.reconstruction.fit.result import FitResult, Point
+from splatsim.reconstruction.fit.stereo import Stereo, stereo_depths
 
 CHECKPOINT_SECONDS = 30.0
 SAMPLES = 12
@@ -73,7 +74,10 @@ def fit(
             if config.steps is None and config.budget is not None:
                 calibration = calibrate(capture, pictures, config, recipe, config.budget)
                 steps = calibration.steps
-        run = _Run(Optimisation(capture, pictures, config, recipe, steps), identity, folder, calibration, began)
+        finished = found is not None and int(found[0]["step"]) >= steps
+        stereo = None if finished or not config.uses_stereo else _stereo(capture, pictures, config)
+        start = Optimisation(capture, pictures, config, recipe, steps, stereo)
+        run = _Run(start, identity, folder, calibration, began)
         if found is not None:
             run.load(*found)
         run.go(progress)
@@ -182,6 +186,13 @@ class _Run:
             calibration=self.calibration,
             peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         )
+
+
+def _stereo(capture: Capture, pictures: Pictures, config: FitConfig) -> Stereo | None:
+    """Depths of the pictures that are fitted, where there are any."""
+    train, _ = split(len(capture), config.holdout, filmed=capture.filmed)
+    found = stereo_depths(capture, pictures, train) if train else None
+    return found if found is not None and found.depths.any() else None
 
 
 def _device(config: FitConfig) -> torch.device:

@@ -111,12 +111,12 @@ def test_the_first_ctrl_c_waits_for_the_end_of_the_step(capture: Capture, tmp_pa
 def test_exposures_are_found_and_interpolated_in_time(tmp_path: Path) -> None:
     brightness = 1 + 0.15 * torch.sin(torch.arange(12) / 2)
     capture = make_capture(tmp_path, gains=brightness[:, None].expand(12, 3))
-    result = fit(capture, FitConfig(steps=300, max_gaussians=400, holdout=6))
+    result = fit(capture, FitConfig(steps=300, max_gaussians=400, holdout=6, stereo=False))
     found = result.log_gains.mean(1)
     wanted = brightness.log()
     train = torch.tensor(result.train)
     assert float(torch.corrcoef(torch.stack([found[train], wanted[train]]))[0, 1]) > 0.9
-    without = fit(capture, FitConfig(steps=300, max_gaussians=400, holdout=6, exposure=False))
+    without = fit(capture, FitConfig(steps=300, max_gaussians=400, holdout=6, exposure=False, stereo=False))
     assert bool((without.log_gains == 0).all())
     # View-dependent colours may explain the brightness of fitted pictures, but not of others.
     assert sum(view.psnr for view in result.held_out) > sum(view.psnr for view in without.held_out)

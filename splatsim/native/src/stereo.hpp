@@ -1,0 +1,28 @@
+// Depth of posed pictures by sweeping a plane and semi-global matching.
+#pragma once
+
+#include <cstdint>
+
+namespace splatsim {
+
+struct StereoPictures {
+  const float* grey;       // [n height width]
+  const uint8_t* counted;  // [n height width] 0 where a picture says nothing
+  const double* viewmats;  // [n 4 4] cam_from_world
+  const double* Ks;        // [n 3 3]
+  int height, width;
+};
+
+// One picture, and those that it is compared with.
+struct StereoTask {
+  int64_t reference;
+  const int64_t* others;  // [most_others] rows of pictures; negative: none
+  int most_others;
+  double nearest, farthest;  // z-depths
+  int levels;                // even steps of inverse depth from the farthest to the nearest
+};
+
+// Depths [count height width], 0 where the picture does not count or shows too little to tell.
+void stereo(const StereoPictures&, const StereoTask*, int64_t count, float* depths, int threads);
+
+}  // namespace splatsim
