@@ -53,9 +53,8 @@ def measure_motion() -> list[tuple[str, bool]]:
                 f"{100 * q.penetration:.2f} | {100 * q.path_rmse:.2f} | {q.jump:.2f} | {math.degrees(q.turn):.1f} |",
                 flush=True,
             )
-            if path != "run":
-                good = q.skate_ratio < 0.02 and q.penetration < 0.01 and q.path_rmse < 0.02
-                bars.append((f"{name}, {path}: skate < 2 %, below floor < 1 cm, path RMSE < 2 cm", good))
+            good = q.skate_ratio < 0.02 and q.penetration < 0.01 and q.path_rmse < 0.02
+            bars.append((f"{name}, {path}: skate < 2 %, below floor < 1 cm, path RMSE < 2 cm", good))
     return bars
 
 
