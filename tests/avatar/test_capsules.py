@@ -7,7 +7,8 @@ import torch
 from splatsim import Gaussians
 from splatsim.avatar import Pose, SkinWeights
 from splatsim.avatar.avatar import Avatar
-from splatsim.avatar.capsules import Capsules, fit_capsules, held, segment_distance, surface_volume
+from splatsim.avatar.capsule_around import segment_distance
+from splatsim.avatar.capsules import Capsules, fit_capsules, held, surface_volume
 from splatsim.avatar.people import make_person
 from splatsim.avatar.people_occupancy import people_occupancy, with_people
 from splatsim.avatar.skeleton import world_from_joints
