@@ -49,6 +49,15 @@ def sh_basis(directions: Float[Tensor, "*batch 3"], degree: int) -> Float[Tensor
     return torch.stack(bands, dim=-1)
 
 
+def reflection_signs(degree: int) -> Float[Tensor, " k"]:
+    """What coefficients are multiplied by when the function is mirrored in the plane y = 0: f'(x, y, z) = f(x, -y, z).
+
+    Orders m < 0 go with sin(|m| phi), which is odd in y; the others are even.
+    """
+    orders = torch.cat([torch.arange(-band, band + 1) for band in range(degree + 1)])
+    return torch.where(orders < 0, -1.0, 1.0)
+
+
 def rotate_sh(sh: Float[Tensor, "n k 3"], rotations: Float[Tensor, "*n 3 3"]) -> Float[Tensor, "n k 3"]:
     """The coefficients of the rotated function f'(d) = f(Rᵀ d), by one rotation or by one for each row.
 

@@ -1,6 +1,7 @@
 """What the viewer lays over the Gaussians: the cubes and pictures, where people stand, and the file for rerun."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -80,6 +81,19 @@ def test_too_many_voxels_become_larger_ones() -> None:
     np.testing.assert_allclose(shown.centers.min(0), [1.5, 2.5, 3.5])
 
 
+def test_ceilings_are_a_layer_of_their_own() -> None:
+    """The cube of 2 m begins 0.5 m above z = 3; on a floor that falls to the east more of it is high."""
+    shown = surface_voxels(grid())
+    assert shown is not None
+    low, high = shown.parted(Floor(2.5))
+    np.testing.assert_allclose(np.unique(low.centers[:, 2]), [3.75, 4.25])  # of 3.75, 4.25, 4.75 and 5.25
+    np.testing.assert_allclose(np.unique(high.centers[:, 2]), [4.75, 5.25])
+    assert len(low.colors) + len(high.colors) == len(shown.colors)
+    low, high = shown.parted(Floor(2.5, slope_x=-0.4))
+    assert low.centers[:, 0].mean() < high.centers[:, 0].mean()
+    assert len(shown.parted(Floor(2.5), height=10.0)[1].centers) == 0
+
+
 def test_pictures_lie_where_their_cells_are() -> None:
     picture = nav_picture(nav_map(), Floor(0.5))
     assert picture.center == pytest.approx((0.0, 0.0, 0.54))
@@ -116,15 +130,25 @@ def test_people_stand_apart_on_free_cells_and_face_the_camera() -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_each_layer_has_a_switch_and_appears_when_it_is_set() -> None:
-    shown = Viewer(flat_scene(), avatars={"ann": person()}, port=free_port())
+    low = grid().replace(frame=VoxelFrame((1.0, 2.0, 0.5), 0.5, (6, 6, 6)))  # some of it below 2.2 m
+    shown = Viewer(replace(flat_scene(), occupancy=low), avatars={"ann": person()}, port=free_port())
     try:
         switches = {handle.label: handle for handle in shown.server.gui._gui_input_handle_from_uuid.values()}
-        expected = {"Gaussians": True, "Cameras": True, "Occupancy": False, "NavMap": False, "BEV": False, "ann": True}
+        expected = {
+            "Gaussians": True,
+            "Cameras": True,
+            "Occupancy": False,
+            "Occupancy: ceilings": False,
+            "NavMap": False,
+            "BEV": False,
+            "ann": True,
+        }
         assert {name: switch.value for name, switch in switches.items()} == expected
         nodes = shown.server.scene._handle_from_node_name
         assert {"/gaussians", "/cameras/0", "/avatars/ann"} <= set(nodes)
-        assert not {"/occupancy", "/nav_map", "/bev"} & set(nodes)
-        for name, node in (("Occupancy", "/occupancy"), ("NavMap", "/nav_map"), ("BEV", "/bev")):
+        hidden = {"Occupancy": "/occupancy", "Occupancy: ceilings": "/ceilings", "NavMap": "/nav_map", "BEV": "/bev"}
+        assert not set(hidden.values()) & set(nodes)
+        for name, node in hidden.items():
             switches[name].value = True
             for callback in switches[name]._impl.update_cb:
                 callback(SimpleNamespace())

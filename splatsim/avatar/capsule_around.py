@@ -69,3 +69,11 @@ def _directions() -> Array:
     z = 1 - number / DIRECTIONS
     angle = np.pi * (1 + np.sqrt(5)) * number
     return np.stack([np.sqrt(1 - z**2) * np.cos(angle), np.sqrt(1 - z**2) * np.sin(angle), z], axis=-1)
+
+
+def segment_distance(points: Array, start: Array, end: Array) -> tuple[Array, Array]:
+    """Distances of points [n 3] from a segment, and where along it the nearest point lies, 0 to 1."""
+    way = end - start
+    length = float(way @ way)
+    share = np.clip((points - start) @ way / length, 0, 1) if length > 1e-12 else np.zeros(len(points))
+    return np.linalg.norm(points - start - share[:, None] * way, axis=-1), share

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
@@ -12,7 +11,8 @@ from torch import Tensor
 
 from splatsim import native
 from splatsim.avatar.avatar import Avatar
-from splatsim.avatar.capsule_around import Capsule, capsule_around, weighted_quantile
+from splatsim.avatar.capsule_around import Capsule, capsule_around, segment_distance
+from splatsim.avatar.capsule_refinement import Stance, grown, refined, stride_poses
 from splatsim.avatar.roles import ROLES, joint_roles
 from splatsim.avatar.skeleton import Pose, Skeleton, world_from_rest
 from splatsim.transforms import rotmat_from_quat
@@ -25,10 +25,6 @@ TIGHT = 0.95
 """Share that each holds of its own piece at first, before they are refined together."""
 LEAST = 12
 """Parts of fewer Gaussians join the part above."""
-PROBE, HELD, ROUNDS = 0.028, 3000, 120
-"""Spacing, metres, of the points that tell the volume, number of Gaussians and of steps of the refinement."""
-HOLD = 4.0
-"""What a Gaussian outside counts there against volume."""
 MOST_PIECES = 4
 """Capsules of one part at most."""
 WORTH = 0.97
@@ -84,19 +80,12 @@ class Capsules:
         return float(grid.sum() * step**3)
 
 
-def segment_distance(points: Array, start: Array, end: Array) -> tuple[Array, Array]:
-    """Distances of points [n 3] from a segment, and where along it the nearest point lies, 0 to 1."""
-    way = end - start
-    length = float(way @ way)
-    share = np.clip((points - start) @ way / length, 0, 1) if length > 1e-12 else np.zeros(len(points))
-    return np.linalg.norm(points - start - share[:, None] * way, axis=-1), share
-
-
 def fit_capsules(avatar: Avatar, *, covered: float = COVERED) -> Capsules:
     """Capsules that hold a share of the opacity of a body as tightly as their shape allows.
 
     Gaussians belong to the joint that carries most of them; each part's axis is the one of many directions, and its
-    length the one, that give the least volume. Wide and tapering parts are cut where that takes less.
+    length the one, that give the least volume. Wide and tapering parts are cut where that takes less. Then all are
+    refined together over the rest pose and the poses of a stride.
 
     Raises:
         ValueError: the rig fits no naming table, the share is not between 0.5 and 1, or no Gaussian is opaque.
@@ -115,65 +104,12 @@ def fit_capsules(avatar: Avatar, *, covered: float = COVERED) -> Capsules:
             joints.append(joint)
             ends.append([start, end])
             radii.append(radius)
-    tight = Capsules(np.array(joints), np.array(ends), np.array(radii))
+    carriers = np.array(joints)
+    poses = (avatar.skeleton.rest(), *stride_poses(avatar.skeleton))
+    stances = [Stance.of(avatar, pose, carriers) for pose in poses]
     with native.torch_on_one_thread():
-        refined = _refined(tight, *_all(avatar))
-    return _grown(refined, *_all(avatar), covered)
-
-
-def _all(avatar: Avatar) -> tuple[Array, Array]:
-    """Centres and opacities at rest."""
-    gaussians = avatar.gaussians
-    return gaussians.means.double().cpu().numpy(), gaussians.opacities.double().cpu().numpy()
-
-
-def _refined(start: Capsules, means: Array, mass: Array) -> Capsules:
-    """Ends and radii moved by gradient descent to less volume of the union at the same hold on the Gaussians."""
-    generator = np.random.default_rng(0)
-    low, high = means.min(axis=0) - 0.05, means.max(axis=0) + 0.05
-    room = generator.uniform(low, high, (int(np.prod(high - low) / PROBE**3), 3))
-    near = np.full(len(room), np.inf)
-    for (one, other), radius in zip(start.ends, start.radii, strict=True):
-        near = np.minimum(near, segment_distance(room, one, other)[0] - radius)
-    probes = torch.from_numpy(room[near < 0.03]).float()
-    rows = generator.choice(len(means), min(len(means), HELD), replace=False)
-    points, weight = torch.from_numpy(means[rows]).float(), torch.from_numpy(mass[rows]).float()
-    ends = torch.from_numpy(start.ends).float().requires_grad_()
-    radii = torch.from_numpy(start.radii).float().requires_grad_()
-    adam = torch.optim.Adam([ends, radii], lr=0.002)
-    for step in range(ROUNDS):
-        adam.param_groups[0]["lr"] = 0.002 * (1 - step / ROUNDS) + 1e-4
-        adam.zero_grad()
-        inside = torch.sigmoid(-_gaps(probes, ends, radii) / 0.006).sum() * PROBE**3
-        out = torch.nn.functional.softplus(_gaps(points, ends, radii) / 0.004)
-        loss = inside / 0.07 + HOLD * (weight * out).sum() / weight.sum()
-        loss.backward()
-        adam.step()
-        with torch.no_grad():
-            radii.clamp_(min=0.01)
-    return Capsules(start.joints, ends.detach().double().numpy(), radii.detach().double().numpy())
-
-
-def _gaps(
-    points: Float[Tensor, "n 3"], ends: Float[Tensor, "k 2 3"], radii: Float[Tensor, " k"]
-) -> Float[Tensor, " n"]:
-    """Distance of each point from the surface of the nearest capsule, negative inside."""
-    start, way = ends[:, 0], ends[:, 1] - ends[:, 0]
-    along = points @ way.T - (start * way).sum(-1)
-    square = (way**2).sum(-1).clamp_min(1e-8)
-    share = (along.detach() / square.detach()).clamp(0, 1)  # the nearest point: its own change does not count
-    gap = (points**2).sum(-1, keepdim=True) - 2 * points @ start.T + (start**2).sum(-1)
-    away = gap - 2 * share * along + share**2 * square
-    return (away.clamp_min(1e-8).sqrt() - radii).amin(dim=1)
-
-
-def _grown(tight: Capsules, means: Array, mass: Array, covered: float) -> Capsules:
-    """All radii larger by one length, so that together they hold the share."""
-    gaps = np.full(len(means), np.inf)
-    for (start, end), radius in zip(tight.ends, tight.radii, strict=True):
-        gaps = np.minimum(gaps, segment_distance(means, start, end)[0] - radius)
-    more = weighted_quantile(gaps, mass, covered) + 1e-6
-    return Capsules(tight.joints, tight.ends, np.maximum(tight.radii + more, 0.005))
+        found = refined((np.array(ends), np.array(radii)), stances, mass)
+    return Capsules(carriers, *grown(found, stances, mass, covered))
 
 
 def held(avatar: Avatar, capsules: Capsules, pose: Pose | None = None) -> float:

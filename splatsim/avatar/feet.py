@@ -94,9 +94,10 @@ def swinging(
     off = _placed(person, start, zero, left.push, left.toes)
     on = _placed(person, end, lands.strike, zero, zero)
     u = np.clip(share, 0, 1)
-    across = u / (1 - 0.1 * run)  # a runner's foot comes down from above
-    ball = off.ball + (0.65 * ease(across) + 0.35 * ease_more(across))[..., None] * (on.ball - off.ball)
-    bump = ease(u / (0.25 + 0.2 * run)) * (1 - ease((u - 0.55) / 0.45))
+    across = u / (1 - 0.1 * run)  # a runner's foot comes down from above,
+    late = 0.35 + 0.3 * run  # and leaves the ground before it goes far
+    ball = off.ball + ((1 - late) * ease(across) + late * ease_more(across))[..., None] * (on.ball - off.ball)
+    bump = ease(u / (0.25 + 0.1 * run)) * (1 - ease((u - 0.55) / 0.45))
     height = np.maximum(CLEARANCE - person.both("toe")[..., 2], 0.02)
     height = height + KICK * run * np.clip(left.push / PUSH, 0, 1) * person.leg[:, None]
     ball[..., 2] = off.ball[..., 2] + ease(u) * (on.ball[..., 2] - off.ball[..., 2]) + height * bump

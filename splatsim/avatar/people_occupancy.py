@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from splatsim.avatar.capsules import Capsules, segment_distance
+from splatsim.avatar.capsule_around import segment_distance
+from splatsim.avatar.capsules import Capsules
 from splatsim.avatar.skeleton import Pose, Skeleton
 from splatsim.grids import GridFrame, OccupancyGrid, VoxelFrame
 from splatsim.tensors import TensorDataclass

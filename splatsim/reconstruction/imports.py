@@ -1,10 +1,9 @@
 """Poses from elsewhere: nerfstudio's and instant-ngp's transforms.json, and COLMAP models."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,23 @@ from jaxtyping import Float
 
 from splatsim.errors import FormatError
 from splatsim.formats.transforms import OPENCV_FROM_OPENGL
+from splatsim.formats.transforms_reading import (
+    FARTHEST,
+    MAX_SIDE,
+    coefficients,
+    is_fisheye,
+    local_path,
+    motion,
+    number,
+    numbers,
+    read_transforms_json,
+    rotation_of,
+    shortened,
+)
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.poses import Lens, Source, capture_from_model, triangulate
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG", ".webp", ".bmp", ".tif", ".tiff")
-MAX_FRAMES = 100_000
-"""More entries than that are taken for a mistake."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ def import_transforms(path: Path, folder: Path, max_size: int = 0) -> Imported:
         FormatError: the file is no transforms.json, a pose is not finite or no rotation, or no picture exists.
         ReconstructionError: COLMAP failed to triangulate.
     """
-    content = _read_json(path)
+    content = read_transforms_json(path)
     entries, missing = _entries(path, content)
     if not entries:
         raise FormatError(
@@ -87,39 +97,24 @@ def import_colmap(
     return Imported(capture, missing)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} cannot be read ({error}); expected a transforms.json.") from error
-    frames = content.get("frames") if isinstance(content, dict) else None
-    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
-        raise FormatError(f'{path} has no list "frames" of objects; expected a transforms.json.')
-    if not 0 < len(frames) <= MAX_FRAMES:
-        raise FormatError(f"{path} lists {len(frames)} frames; expected 1 to {MAX_FRAMES}.")
-    return dict(content)
-
-
 def _entries(path: Path, content: dict[str, Any]) -> tuple[list[_Entry], tuple[str, ...]]:
     undo = _undo_applied(path, content)
     entries, missing = [], []
-    for number, frame in enumerate(content["frames"]):
-        label = frame.get("file_path")
-        if not isinstance(label, str) or not label:
-            raise FormatError(f'{path} gives frame {number} no "file_path"; expected the path of a picture.')
-        viewmat = _viewmat(f"{path} gives frame {number} ({label})", frame, undo)
-        picture = _find(path.parent, label)
+    for index, frame in enumerate(content["frames"]):
+        label = frame["file_path"]
+        where = f"{path} gives frame {index} ({shortened(label)[1:-1]})"
+        viewmat = _viewmat(where, frame, undo)
+        picture = _find(path.parent, local_path(where, frame, "file_path"))
         if picture is None:
             missing.append(label)
             continue
-        mask = _find(path.parent, frame["mask_path"]) if isinstance(frame.get("mask_path"), str) else None
-        entries.append(_Entry(label, picture, mask, _lens(path, {**content, **frame}, picture), viewmat))
+        mask = None if frame.get("mask_path") is None else _find(path.parent, local_path(where, frame, "mask_path"))
+        entries.append(_Entry(label, picture, mask, _lens(path, where, {**content, **frame}, picture), viewmat))
     return entries, tuple(missing)
 
 
-def _find(base: Path, label: str) -> Path | None:
+def _find(base: Path, relative: PurePosixPath) -> Path | None:
     """The file of a picture: under its path, with an extension, or by its name beside the transforms.json."""
-    relative = Path(label.replace("\\", "/"))
     for candidate in (base / relative, base / relative.name):
         for suffix in ("", *EXTENSIONS):
             file = candidate.with_name(candidate.name + suffix)
@@ -128,31 +123,15 @@ def _find(base: Path, label: str) -> Path | None:
     return None
 
 
-def _numbers(where: str, name: str, value: object, shapes: Sequence[tuple[int, ...]]) -> Float[np.ndarray, "*shape"]:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (ValueError, TypeError) as error:
-        raise FormatError(f'{where} a "{name}" that holds no numbers; expected {list(shapes[-1])}.') from error
-    if array.shape not in shapes:
-        raise FormatError(f'{where} a "{name}" of shape {list(array.shape)}; expected {list(shapes[-1])}.')
-    if not np.isfinite(array).all():
-        raise FormatError(f'{where} a "{name}" that is not finite; expected numbers.')
-    return array
-
-
-def _square(matrix: Float[np.ndarray, "rows 4"]) -> Float[np.ndarray, "4 4"]:
-    return np.vstack([matrix[:3], [0.0, 0.0, 0.0, 1.0]])
-
-
 def _undo_applied(path: Path, content: Mapping[str, Any]) -> tuple[Float[np.ndarray, "4 4"], float]:
     """The inverse of `applied_transform`, and of `applied_scale`."""
     where = f"{path} has"
-    applied = _square(
-        _numbers(where, "applied_transform", content.get("applied_transform", np.eye(4)), [(3, 4), (4, 4)])
-    )
-    scale = float(_numbers(where, "applied_scale", content.get("applied_scale", 1.0), [()]))
-    if abs(np.linalg.det(applied[:3, :3])) < 1e-9 or scale <= 0:
-        raise FormatError(f"{where} an applied_transform or applied_scale ({scale}) that cannot be undone.")
+    facts = {"applied_transform": np.eye(4).tolist(), **content}
+    applied = np.eye(4)
+    applied[:3] = numbers(where, facts, "applied_transform", (3, 4), (4, 4))[:3]
+    scale = number(f"{path} has", content, "applied_scale", 1.0, -FARTHEST, FARTHEST)
+    if np.abs(applied).max() > FARTHEST or abs(np.linalg.det(applied[:3, :3])) < 1e-9 or scale < 1 / FARTHEST:
+        raise FormatError(f"{where} an applied_transform or applied_scale ({scale:g}) that cannot be undone.")
     return np.linalg.inv(applied), 1.0 / scale
 
 
@@ -160,46 +139,40 @@ def _viewmat(
     where: str, frame: Mapping[str, Any], undo: tuple[Float[np.ndarray, "4 4"], float]
 ) -> Float[np.ndarray, "4 4"]:
     """cam_from_world, OpenCV, in the frame the poses came from."""
-    matrix = _square(_numbers(where, "transform_matrix", frame.get("transform_matrix"), [(3, 4), (4, 4)]))
+    matrix = motion(where, frame)
     matrix[:3, 3] *= undo[1]
     matrix = undo[0] @ matrix @ np.diag(OPENCV_FROM_OPENGL)
-    u, singular, vt = np.linalg.svd(matrix[:3, :3])
-    if not (np.abs(singular - 1) < 0.02).all() or np.linalg.det(u @ vt) < 0:
-        raise FormatError(
-            f"{where} a transform_matrix that is no rotation: its singular values are {singular.round(4).tolist()}, "
-            f"the sign of its determinant {np.sign(np.linalg.det(u @ vt)):.0f}; expected three times 1, and 1."
-        )
-    rotation = u @ vt
+    rotation = rotation_of(where, matrix)
     viewmat = np.eye(4)
     viewmat[:3, :3] = rotation.T
     viewmat[:3, 3] = -rotation.T @ matrix[:3, 3]
     return viewmat
 
 
-def _lens(path: Path, facts: Mapping[str, Any], picture: Path) -> Lens:
+def _lens(path: Path, where: str, facts: Mapping[str, Any], picture: Path) -> Lens:
     """The camera of one picture, as COLMAP has it; the sizes of the file are those of the intrinsics."""
     width, height = _size_of(picture)
-
-    def number(name: str, default: float) -> float:
-        return float(_numbers(f"{path} has", name, facts.get(name, default), [()]))
-
-    w, h = number("w", width), number("h", height)
-    if min(w, h) < 1 or not np.allclose((width / w), (height / h), rtol=0.02):
+    w, h = (number(where, facts, key, side, 1, MAX_SIDE) for key, side in (("w", width), ("h", height)))
+    if not np.allclose((width / w), (height / h), rtol=0.02):
         raise FormatError(
             f"{picture} has {width} x {height} pixels, and {path} says {w:g} x {h:g}; expected the same, or "
             "the same shape."
         )
     sx, sy = width / w, height / h
-    fx = number("fl_x", 0.0) or _focal(w, number("camera_angle_x", 0.0))
-    fy = number("fl_y", 0.0) or _focal(h, number("camera_angle_y", 0.0)) or fx
+    most = 1e3 * MAX_SIDE
+    focal = {key: number(where, facts, key, 0.0, 0.0, most) for key in ("fl_x", "fl_y")}
+    angle = {key: number(where, facts, key, 0.0, 0.0, math.tau) for key in ("camera_angle_x", "camera_angle_y")}
+    fx = focal["fl_x"] or _focal(w, angle["camera_angle_x"])
+    fy = focal["fl_y"] or _focal(h, angle["camera_angle_y"]) or fx
     fx = fx or fy
     if not 1e-3 * w < fx < 1e3 * w or not 1e-3 * h < fy < 1e3 * h:
         raise FormatError(
             f"{path} gives {picture.name} the focal lengths {fx:g} and {fy:g} pixels; expected fl_x, or camera_angle_x."
         )
-    pinhole = (fx * sx, fy * sy, number("cx", w / 2) * sx, number("cy", h / 2) * sy)
-    k1, k2, k3, k4, p1, p2 = (number(name, 0.0) for name in ("k1", "k2", "k3", "k4", "p1", "p2"))
-    if facts.get("camera_model") == "OPENCV_FISHEYE" or facts.get("is_fisheye"):
+    cx, cy = number(where, facts, "cx", w / 2, -w, 2 * w), number(where, facts, "cy", h / 2, -h, 2 * h)
+    pinhole = (fx * sx, fy * sy, cx * sx, cy * sy)
+    k1, k2, k3, k4, p1, p2 = coefficients(where, facts, "k1", "k2", "k3", "k4", "p1", "p2")
+    if is_fisheye(where, facts):
         return Lens("OPENCV_FISHEYE", width, height, (*pinhole, k1, k2, k3, k4))
     if k3 or k4:
         return Lens("FULL_OPENCV", width, height, (*pinhole, k1, k2, p1, p2, k3, k4, 0.0, 0.0))

@@ -150,16 +150,17 @@ class Viewer:
         voxels = None if scene.occupancy is None else surface_voxels(scene.occupancy)
         if voxels is not None:
             shown = voxels
-            self.add_nodes("Occupancy", lambda: [self._cubes(shown)])
+            self.add_nodes("Occupancy", lambda: self._cubes("/occupancy", shown.parted(self.floor)[0]))
+            self.add_nodes("Occupancy: ceilings", lambda: self._cubes("/ceilings", shown.parted(self.floor)[1]))
         if scene.nav_map is not None:
             nav_map = scene.nav_map
             self.add_nodes("NavMap", lambda: [self._lay("/nav_map", nav_picture(nav_map, self.floor))])
         self.add_nodes("BEV", lambda: [self._lay("/bev", bev_picture(scene, self.floor))])
 
-    def _cubes(self, voxels: Voxels) -> Any:
+    def _cubes(self, path: str, voxels: Voxels) -> list[Any]:
         count = len(voxels.centers)
-        return self.server.scene.add_batched_meshes_simple(
-            "/occupancy",
+        cubes = count and self.server.scene.add_batched_meshes_simple(
+            path,
             CUBE,
             CUBE_FACES,
             batched_wxyzs=np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1)),
@@ -171,6 +172,7 @@ class Viewer:
             lod="off",
             cast_shadow=False,
         )
+        return [cubes] if count else []
 
     def _lay(self, path: str, picture: FloorPicture) -> Any:
         return self.server.scene.add_image(

@@ -7,9 +7,12 @@ import torch
 from splatsim import Gaussians
 from splatsim.avatar import Pose, SkinWeights
 from splatsim.avatar.avatar import Avatar
-from splatsim.avatar.capsules import Capsules, fit_capsules, held, segment_distance, surface_volume
+from splatsim.avatar.capsule_around import segment_distance
+from splatsim.avatar.capsules import Capsules, fit_capsules, held, surface_volume
+from splatsim.avatar.people import make_person
 from splatsim.avatar.people_occupancy import people_occupancy, with_people
 from splatsim.avatar.skeleton import world_from_joints
+from splatsim.avatar.walking import walk_along
 from splatsim.grids import OccupancyGrid, VoxelFrame
 from tests.avatar.people import humanoid
 
@@ -108,3 +111,12 @@ def test_voxels_of_people_and_how_fast_they_move() -> None:
     )
     peopled = with_people(empty, people)
     assert peopled.counts() == {"free": 0, "person": len(inside)}
+
+
+def test_a_long_skirt_is_held_while_it_walks() -> None:
+    """At the moments between those that the fit looks at, too."""
+    avatar = make_person(3).to_avatar(3_000)
+    capsules = fit_capsules(avatar)
+    walk = walk_along(avatar.skeleton, [[0.0, 0], [4, 0]])
+    least = min(held(avatar, capsules, walk.at(float(t))) for t in np.linspace(1.0, walk.duration - 1.0, 5))
+    assert least >= 0.98

@@ -43,6 +43,12 @@ def test_bars_of_motion(name: str, height: float) -> None:
     assert quality.turn < np.radians(20)
 
 
+@pytest.mark.parametrize(("height", "speed"), [(1.2, 2.4), (1.2, 3.3), (1.3, 2.4), (1.9, 3.3)])
+def test_runners_of_all_sizes_lift_their_feet_before_they_move_them(height: float, speed: float) -> None:
+    walk = walk_along(humanoid(height), [[0.0, 0], [12, 0]], speed=speed)
+    assert motion_quality(walk, [[0, 0], [12, 0]]).skate_ratio < 0.02
+
+
 def test_the_ball_of_a_standing_foot_keeps_its_place() -> None:
     """Between the flat foot and the rise of the toes nothing moves, to a tenth of a millimetre, at any times."""
     walk = walk_along(humanoid(), [[0.0, 0], [5, 1]])

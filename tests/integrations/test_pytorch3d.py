@@ -177,3 +177,25 @@ def test_what_cannot_be_taken_over_is_said(monkeypatch: pytest.MonkeyPatch, tmp_
     check_sentences(SENTENCES, cases, tmp_path)
     with pytest.raises(BackendUnavailable):
         missing()
+
+
+@pytest.mark.parametrize("in_ndc", [False, True])
+@pytest.mark.parametrize("model", ["pinhole", "ortho"])
+def test_their_rasteriser_hits_the_points_of_our_pixels(model: str, in_ndc: bool) -> None:
+    """A tilted triangle: what pytorch3d's compiled rasteriser sees in a pixel projects onto that pixel's centre."""
+    pytest.importorskip("pytorch3d._C", exc_type=ImportError)
+    from pytorch3d.renderer import MeshRasterizer, RasterizationSettings
+    from pytorch3d.structures import Meshes
+
+    camera = odd_cameras(model, 41, 33)[:1]
+    corners = 3 * torch.tensor([[-0.6, -0.5, 0.1], [0.7, -0.3, 0.4], [0.0, 0.6, -0.5]])
+    theirs = ours.cameras_to_pytorch3d(camera, in_ndc=in_ndc)
+    settings = RasterizationSettings(image_size=(33, 41), bin_size=0, cull_backfaces=False)
+    found = MeshRasterizer(theirs, settings)(Meshes([corners], [torch.tensor([[0, 1, 2]])]))
+    hit = found.pix_to_face[0, :, :, 0] >= 0
+    assert int(hit.sum()) > 15
+    points = (found.bary_coords[0, :, :, 0, :, None] * corners).sum(-2)[hit]
+    rows, columns = hit.nonzero().unbind(1)
+    torch.testing.assert_close(pixels(camera, points)[0], torch.stack([columns, rows], 1) + 0.5, atol=2e-2, rtol=0)
+    depths = apply(camera.viewmats, points[None])[0, :, 2]
+    torch.testing.assert_close(found.zbuf[0, :, :, 0][hit], depths, atol=1e-3, rtol=1e-3)

@@ -99,12 +99,12 @@ def test_a_field_of_view_serves_as_focal_length(tmp_path: Path) -> None:
         ({"frames": []}, "lists 0 frames"),
         ({"frames": "many"}, 'no list "frames"'),
         ({"frames": [{"file_path": "a", "transform_matrix": [[1]]}]}, "of shape"),
-        ({"frames": [{"transform_matrix": np.eye(4).tolist()}]}, 'no "file_path"'),
+        ({"frames": [{"transform_matrix": np.eye(4).tolist()}]}, 'the "file_path" None'),
         ({"frames": [{"file_path": "nowhere/a", "transform_matrix": np.eye(4).tolist()}]}, "none of the 1 pictures"),
         ({"fl_x": 0, "fl_y": 0}, "expected fl_x, or camera_angle_x"),
         ({"w": 100, "h": 400}, "320 x 240 pixels"),
         ({"applied_scale": 0}, "cannot be undone"),
-        ({"cx": "middle"}, "holds no numbers"),
+        ({"cx": "middle"}, "a number from -320 to 640"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:

@@ -12,6 +12,17 @@ from jaxtyping import Float
 
 from splatsim.errors import FormatError
 from splatsim.formats.transforms import OPENCV_FROM_OPENGL
+from splatsim.formats.transforms_reading import (
+    MAX_SIDE,
+    coefficients,
+    is_fisheye,
+    local_path,
+    motion,
+    number,
+    read_transforms_json,
+    rotation_of,
+    shortened,
+)
 
 MAX_BYTES = 1 << 27
 
@@ -68,35 +79,34 @@ def read_transforms(path: Path) -> list[Lens]:
     Raises:
         FormatError: it is no such file, a pose is no rigid motion, or intrinsics are missing.
     """
-    try:
-        content = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} is not JSON ({error}); expected a transforms.json.") from error
-    frames = content.get("frames") if isinstance(content, dict) else None
-    if not isinstance(frames, list) or not frames:
-        raise FormatError(f'{path} has no list "frames"; expected a transforms.json.')
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}; expected the calibration of the cameras.")
+    content = read_transforms_json(path)
     lenses = []
-    for number, frame in enumerate(frames):
-        where = f"{path}, frame {number}"
-        if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
-            raise FormatError(f'{where} has no "file_path"; expected the path of a picture.')
+    for index, frame in enumerate(content["frames"]):
+        label = frame["file_path"]
+        where = f"{path} gives frame {index} ({shortened(label)[1:-1]})"
         facts = {**content, **frame}
-        pose = _array(where, frame, "transform_matrix", (4, 4)) @ np.diag(OPENCV_FROM_OPENGL)
-        if np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() > 0.02 or np.linalg.det(pose[:3, :3]) < 0:
-            raise FormatError(f"{where} has a transform_matrix that is no rotation: {pose[:3, :3].round(3).tolist()}.")
-        w, h = (int(_number(where, facts, key)) for key in ("w", "h"))
-        fx = _number(where, facts, "fl_x")
-        K = np.array(
-            [
-                [fx, 0.0, _number(where, facts, "cx", w / 2)],
-                [0.0, _number(where, facts, "fl_y", fx), _number(where, facts, "cy", h / 2)],
-                [0.0, 0.0, 1.0],
-            ]
-        )
-        _check_focal(where, K)
-        distortion = np.array([_number(where, facts, key, 0.0) for key in ("k1", "k2", "p1", "p2", "k3")])
-        lenses.append(Lens(frame["file_path"], (w, h), K, distortion, np.linalg.inv(pose)))
+        pose = motion(where, frame) @ np.diag(OPENCV_FROM_OPENGL)
+        pose[:3, :3] = rotation_of(where, pose)
+        K, size = _intrinsics(where, facts)
+        if is_fisheye(where, facts):
+            raise FormatError(f"{where} a fisheye; expected a lens with radial and tangential distortion.")
+        distortion = np.array(coefficients(where, facts, "k1", "k2", "p1", "p2", "k3"))
+        lenses.append(Lens(str(local_path(where, frame, "file_path")), size, K, distortion, np.linalg.inv(pose)))
     return lenses
+
+
+def _intrinsics(where: str, facts: Mapping[str, Any]) -> tuple[Float[np.ndarray, "3 3"], tuple[int, int]]:
+    """Of one frame of a transforms.json, and the size they belong to."""
+    missing = [key for key in ("w", "h", "fl_x") if key not in facts]
+    if missing:
+        raise FormatError(f'{where} no "{missing[0]}"; expected w, h and fl_x in pixels, for all frames or for each.')
+    w, h = (number(where, facts, key, 0.0, 1, MAX_SIDE) for key in ("w", "h"))
+    fx = number(where, facts, "fl_x", 0.0, 1e-3 * w, 1e3 * w)
+    fy = number(where, facts, "fl_y", fx, 1e-3 * h, 1e3 * h)
+    cx, cy = number(where, facts, "cx", w / 2, -w, 2 * w), number(where, facts, "cy", h / 2, -h, 2 * h)
+    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]), (int(w), int(h))
 
 
 def read_scene_cameras(path: Path) -> list[Lens]:
@@ -139,27 +149,25 @@ def read_colmap(folder: Path) -> list[Lens]:
         FormatError: a line is not what it should be, or a camera is of a model that is not known here.
     """
     cameras = {}
-    for number, line in _lines(folder / "cameras.txt"):
+    for row, line in _lines(folder / "cameras.txt"):
         words = line.split()
         names = _COLMAP.get(words[1]) if len(words) > 1 else None
         if names is None or len(words) != 4 + len(names):
-            raise FormatError(
-                f"{folder / 'cameras.txt'}, line {number}: {line!r}; expected one of {', '.join(_COLMAP)}."
-            )
-        values = dict(zip(names, _floats(folder / "cameras.txt", number, words[4:]), strict=True))
+            raise FormatError(f"{folder / 'cameras.txt'}, line {row}: {line!r}; expected one of {', '.join(_COLMAP)}.")
+        values = dict(zip(names, _floats(folder / "cameras.txt", row, words[4:]), strict=True))
         fx, fy = values.get("fx", values.get("f", 0.0)), values.get("fy", values.get("f", 0.0))
         K = np.array([[fx, 0, values["cx"]], [0, fy, values["cy"]], [0, 0, 1]])
-        _check_focal(f"{folder / 'cameras.txt'}, line {number}", K)
+        _check_focal(f"{folder / 'cameras.txt'}, line {row}", K)
         distortion = np.array([values.get(key, 0.0) for key in ("k1", "k2", "p1", "p2", "k3")])
         cameras[words[0]] = ((int(words[2]), int(words[3])), K, distortion)
     lenses = []
-    for number, line in list(_lines(folder / "images.txt"))[::2]:
+    for row, line in list(_lines(folder / "images.txt"))[::2]:
         words = line.split(maxsplit=9)
         if len(words) != 10 or words[8] not in cameras:
             raise FormatError(
-                f"{folder / 'images.txt'}, line {number}: {line[:60]!r}; expected an image of a known camera."
+                f"{folder / 'images.txt'}, line {row}: {line[:60]!r}; expected an image of a known camera."
             )
-        motion = _floats(folder / "images.txt", number, words[1:8])
+        motion = _floats(folder / "images.txt", row, words[1:8])
         viewmat = np.eye(4)
         viewmat[:3, :3] = _rotation_of_quat(np.array(motion[:4]))
         viewmat[:3, 3] = motion[4:]
@@ -174,7 +182,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     if not path.is_file():
         raise FormatError(f"there is no {path}; export the model as text: colmap model_converter --output_type TXT.")
     lines = _text(path).splitlines()
-    return [(number, line) for number, line in enumerate(lines, start=1) if not line.startswith("#")]
+    return [(row, line) for row, line in enumerate(lines, start=1) if not line.startswith("#")]
 
 
 def _text(path: Path) -> str:

@@ -13,7 +13,7 @@ from splatsim.avatar.fitting.shots import Shot
 from splatsim.avatar.fitting.template import Surface
 from splatsim.avatar.skin_weights import SkinWeights
 from splatsim.gaussians import Gaussians
-from splatsim.spherical_harmonics import C0
+from splatsim.spherical_harmonics import C0, degree_of, reflection_signs
 
 SEEN_PIXELS = 0.5
 """Light of a Gaussian, in pixels summed over the shots that are looked at, below which it counts as unseen."""
@@ -22,6 +22,10 @@ MIRROR_METRES = 0.03
 """How far from its mirror image a counterpart may lie."""
 NEAREST = 3
 """Neighbours that colours are the mean of, and most of which must be unseen where a mirror image is put."""
+
+
+Placed = tuple[Gaussians, Tensor]
+"""Gaussians and the nearest places of the body's surface, [n 3]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +63,7 @@ def completed(gaussians: Gaussians, skin: SkinWeights, seen: Bool[Tensor, " n"],
     it. The others keep their shape and take the colours of mirror images within 3 cm, or of their nearest neighbours.
 
     Args:
-        gaussians: In the rest pose, with colours that are the same from all sides.
+        gaussians: In the rest pose.
         skin: Of the Gaussians.
         seen: By any camera.
         surface: Of the body.
@@ -75,7 +79,7 @@ def completed(gaussians: Gaussians, skin: SkinWeights, seen: Bool[Tensor, " n"],
     if bool(kept.any()):
         covered = _nearest(image_places[kept], places)[0][:, 0] < MIRROR_METRES
     blank = ~seen & ~covered
-    filled, has_image = _coloured(gaussians.select(blank), places[blank], known, places[seen], image_places)
+    filled, has_image = _coloured(gaussians.select(blank), places[blank], (known, places[seen]), (images, image_places))
     whole = Gaussians.concat([known, filled, images.select(kept)])
     skins = [skin.select(seen), skin.select(blank), image_skin.select(kept)]
     counts = (int(kept.sum()) + int(has_image.sum()), int((~has_image).sum()))
@@ -83,26 +87,25 @@ def completed(gaussians: Gaussians, skin: SkinWeights, seen: Bool[Tensor, " n"],
 
 
 def mirrored(gaussians: Gaussians) -> Gaussians:
-    """The same on the other side of the plane y = 0."""
+    """The same on the other side of the plane y = 0, as seen from mirrored directions."""
     flip = torch.tensor([1.0, -1.0, 1.0]).to(gaussians.means)
     turn = torch.tensor([1.0, -1.0, 1.0, -1.0]).to(gaussians.quats)  # of the reflected rotation
-    return gaussians.replace(means=gaussians.means * flip, quats=gaussians.quats * turn)
+    signs = reflection_signs(degree_of(gaussians.sh.shape[1])).to(gaussians.sh)
+    return gaussians.replace(
+        means=gaussians.means * flip, quats=gaussians.quats * turn, sh=gaussians.sh * signs[:, None]
+    )
 
 
 def _coloured(
-    blank: Gaussians,
-    blank_places: Float[Tensor, "b 3"],
-    known: Gaussians,
-    known_places: Float[Tensor, "m 3"],
-    image_places: Float[Tensor, "m 3"],
+    blank: Gaussians, blank_places: Float[Tensor, "b 3"], known: Placed, images: Placed
 ) -> tuple[Gaussians, Bool[Tensor, " b"]]:
     """Gaussians with the colours of mirror images of what was seen, or of neighbours; and which of them had images."""
     if not len(blank):
         return blank, torch.zeros(0, dtype=torch.bool)
-    far, image_rows = _nearest(image_places, blank_places)
-    _, rows = _nearest(known_places, blank_places)
+    far, image_rows = _nearest(images[1], blank_places)
+    _, rows = _nearest(known[1], blank_places)
     has_image = far[:, 0] < MIRROR_METRES
-    colors = known.sh[torch.where(has_image[:, None], image_rows, rows)].mean(1)
+    colors = torch.where(has_image[:, None, None], images[0].sh[image_rows].mean(1), known[0].sh[rows].mean(1))
     return blank.replace(sh=colors), has_image
 
 

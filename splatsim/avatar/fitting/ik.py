@@ -43,6 +43,11 @@ class IkOptions:
     """Of where another one does: eyes, heels, toes, metres."""
 
 
+ONE_CAMERA = IkOptions(pixels=0.015, proportion=0.02, size=0.01)
+"""For a single camera and a known height. There is no second camera to contradict it: where a detector's keypoints are
+not quite the body's joints, bones that may stretch and keypoints that weigh much turn that into depth."""
+
+
 @dataclass(frozen=True, eq=False)
 class IkResult:
     """Poses, and the body that they move."""

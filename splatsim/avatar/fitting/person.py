@@ -11,7 +11,7 @@ from splatsim.avatar.body import Body
 from splatsim.avatar.captured import read_motion
 from splatsim.avatar.fitting.association import associate_person
 from splatsim.avatar.fitting.capture import PersonCapture
-from splatsim.avatar.fitting.ik import IkOptions, IkResult, solve_ik
+from splatsim.avatar.fitting.ik import ONE_CAMERA, IkResult, solve_ik
 from splatsim.avatar.fitting.keypoints import Keypoints, attachments
 from splatsim.avatar.fitting.poses_file import is_poses, read_poses
 from splatsim.avatar.fitting.template import Template
@@ -115,9 +115,8 @@ def _seen_by_one(capture: PersonCapture, fitted: list[int], person: Keypoints, d
         )
     shape = Body.load().shape(dials.sex, dials.age, dials.height, weight=dials.weight, muscle=dials.muscle)
     nowhere = np.full((capture.views.times, len(person.names), 3), np.nan)
-    options = IkOptions(size=0.01, proportion=0.04)
     try:
-        result = solve_ik(shape.skeleton, views, person, nowhere, fps=capture.fps, options=options)
+        result = solve_ik(shape.skeleton, views, person, nowhere, fps=capture.fps, options=ONE_CAMERA)
     except ValueError as error:
         raise ReconstructionError(str(error)) from error
     template = Template.of(shape).proportioned(result.scales)

@@ -33,6 +33,7 @@ from splatsim.errors import ReconstructionError
 from splatsim.gaussians import Gaussians
 from splatsim.rendering import render
 from splatsim.scene import Scene
+from splatsim.spherical_harmonics import sh_basis
 from splatsim.transforms import multiply_quats, rotmat_from_quat
 from tests.avatar.fitting.bodies import rig, template, walking
 from tests.avatar.fitting.captures import write_capture
@@ -240,6 +241,27 @@ def test_the_mirror_image_of_a_gaussian() -> None:
     flip = torch.tensor([1.0, -1.0, 1.0])
     before, after = ((r := rotmat_from_quat(g.quats) * g.scales[:, None]) @ r.mT for g in (turned, mirrored(turned)))
     torch.testing.assert_close(after, flip[:, None] * before * flip, atol=1e-8, rtol=1e-5)
+
+
+def test_the_mirror_image_of_colours_that_change_with_the_view() -> None:
+    """From a mirrored direction the mirror image shows what the Gaussian shows, in every band; twice is nothing."""
+    gaussians, _ = start_gaussians(template(), 20, np.random.default_rng(0))
+    generator = torch.Generator().manual_seed(0)
+    gaussians = gaussians.replace(sh=torch.randn(20, 16, 3, generator=generator))
+    directions = torch.nn.functional.normalize(torch.randn(50, 3, generator=generator), dim=1)
+    flipped = directions * torch.tensor([1.0, -1.0, 1.0])
+    image = mirrored(gaussians)
+    torch.testing.assert_close(sh_basis(flipped, 3) @ image.sh, sh_basis(directions, 3) @ gaussians.sh)
+    assert float((image.sh - gaussians.sh).abs().amin(-1).max()) > 0.1
+    torch.testing.assert_close(mirrored(image).sh, gaussians.sh, rtol=0, atol=0)
+    body = template()
+    gaussians, skin = start_gaussians(body, 2000, np.random.default_rng(0))
+    bands = torch.zeros(len(gaussians), 4, 3)
+    bands[:, 1] = torch.where(gaussians.means[:, 1:2] < 0, 0.7, 0.0)  # seen from y, on the right side alone
+    seen = gaussians.means[:, 1] < 0.02
+    whole = completed(gaussians.replace(sh=bands), skin, seen, Surface(body, 20_000)).gaussians
+    left = whole.sh[whole.means[:, 1] > 0.04, 1]
+    assert float(left.median()) == pytest.approx(-0.7, abs=1e-6)
 
 
 def test_a_person_in_a_reconstructed_scene(tmp_path: Path) -> None:

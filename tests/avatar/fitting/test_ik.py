@@ -8,7 +8,7 @@ import torch
 
 from splatsim.avatar import Pose, joint_roles, world_from_joints
 from splatsim.avatar.fitting.association import associate_person
-from splatsim.avatar.fitting.ik import IkOptions, solve_ik
+from splatsim.avatar.fitting.ik import ONE_CAMERA, solve_ik
 from splatsim.avatar.fitting.ik_model import Chain, Joints, linearised
 from splatsim.avatar.fitting.keypoints import LAYOUTS, Keypoints, attachments
 from splatsim.avatar.fitting.triangulation import refine_cameras, triangulate_person
@@ -164,8 +164,7 @@ def test_one_camera_and_a_known_height_give_the_poses(camera: int) -> None:
     keypoints, points = seen_by(views, pose)
     rng = np.random.default_rng(0)
     noisy = replace(keypoints, places=keypoints.places + rng.normal(0, 1, keypoints.places.shape))
-    options = IkOptions(size=0.01, proportion=0.04)
-    found = solve_ik(rig(), views, noisy, np.full(points.shape, np.nan), fps=FPS, options=options)
+    found = solve_ik(rig(), views, noisy, np.full(points.shape, np.nan), fps=FPS, options=ONE_CAMERA)
     off = np.linalg.norm(joint_places(found.skeleton, found.pose) - joint_places(rig(), pose), axis=-1)
     assert off.mean() < 0.035
     assert np.quantile(off, 0.95) < 0.07
