@@ -1,7 +1,7 @@
 """What the agents that come with splatsim score: alone, under fog of war, and among people who react and who do not.
 
 python bench/nav_agents.py [alone] [fog] [people] [reactive] [follow] [--episodes N] [--people N] [--out ROWS.jsonl]
-python bench/nav_agents.py learned --policy WEIGHTS.npz [--rooms SEED]
+python bench/nav_agents.py learned [--policy WEIGHTS.npz] [--rooms SEED]
 python bench/nav_agents.py --read ROWS.jsonl … [--write bench/results/nav_agents.json]
 """
 
@@ -107,12 +107,12 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Play, and print a table with a line for each case and agent."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", default=[case for case in CASES if case != "learned"])
+    parser.add_argument("cases", nargs="*", default=list(CASES))
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--people", type=int)
     parser.add_argument("--agents", nargs="*")
     parser.add_argument("--rooms", type=int, help="play in rooms made at random by this seed, not in the apartment")
-    parser.add_argument("--policy", type=Path, help="weights of the learned agent, from train_policy.py")
+    parser.add_argument("--policy", type=Path, help="other weights of the learned agent, from train_policy.py")
     parser.add_argument("--part", default="0/1", help="play only the episodes i, i + n, … of i/n")
     parser.add_argument("--out", type=Path, help="append a line of JSON for each episode")
     parser.add_argument("--read", type=Path, nargs="*", help="print the table of such files, and play nothing")
@@ -126,8 +126,6 @@ def main() -> None:
             options.write.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
         return
     torch.set_num_threads(1)
-    if "learned" in options.cases and options.policy is None:
-        parser.error("the case learned needs --policy, a file that train_policy.py wrote")
     if options.rooms is None:
         world = World("apartment", read_nav_map(shelf_file("scenes/apartment/nav_map.npz")))
     else:

@@ -17,14 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from splatsim import native
 from splatsim.grids import FREE, OCCUPIED, GridFrame, NavMap
-from splatsim.nav.agents.policy import CELLS, RESOLUTION, SKIP, Policy, look, pooled, save_policy
+from splatsim.nav.agents.policy import CELLS, RESOLUTION, SKIP, Policy, save_policy
 from splatsim.nav.agents.terrain import Array, Terrain, heading_vectors
 from splatsim.nav.unicycle import Drive, Step, take_step
 
 RADIUS, SUCCESS, SIZE = 0.2, 0.2, 200
 DRIVE = Drive()
-LANES = 32
+LANES, BATCH = 32, 64
 
 
 def random_rooms(rng: np.random.Generator) -> NavMap:
@@ -93,6 +94,7 @@ class Lane:
     visited: Tensor
     pose: Tensor
     last: int = 0
+    failed: bool = False
     age: int = 0
 
 
@@ -125,8 +127,8 @@ def _open(terrain: Terrain, here: Array, moves: Array) -> NDArray[np.bool_]:
     return terrain.seems_open(here + moves / 2) & terrain.seems_open(here + moves)
 
 
-def views(lanes: list[Lane]) -> tuple[Tensor, Tensor, Tensor]:
-    """What `Sensors(bev="ego")` shows in each lane, pooled: closed, visited, and the goals."""
+def views(lanes: list[Lane]) -> list[Tensor]:
+    """What `Policy` takes in: closed and visited cells of `Sensors(bev="ego")`, goals, last steps and what failed."""
     poses = torch.stack([lane.pose for lane in lanes]).float()
     middle = (torch.arange(0, CELLS, SKIP) + 0.5) * RESOLUTION - CELLS * RESOLUTION / 2
     ahead, left = -middle[:, None], -middle[None, :]
@@ -141,7 +143,9 @@ def views(lanes: list[Lane]) -> tuple[Tensor, Tensor, Tensor]:
     visited = torch.stack([lane.visited for lane in lanes])[number, rows, columns] & inside
     way = torch.tensor([lane.terrain.goal for lane in lanes]) - poses[:, :2]
     bearing = torch.remainder(torch.atan2(way[:, 1], way[:, 0]) - poses[:, 2] + math.pi, 2 * math.pi) - math.pi
-    return pooled(closed), pooled(visited), torch.stack([way.norm(dim=-1), bearing], -1)
+    last = torch.tensor([lane.last for lane in lanes])
+    failed = torch.tensor([lane.failed for lane in lanes])
+    return [closed, visited, torch.stack([way.norm(dim=-1), bearing], -1).float(), last, failed]
 
 
 def drive(lane: Lane, step: int) -> None:
@@ -154,6 +158,7 @@ def drive(lane: Lane, step: int) -> None:
         radii = torch.tensor([RADIUS], dtype=torch.float64)
         lane.pose = take_step(lane.terrain.space, before[None], torch.tensor([step]), radii, DRIVE)[0][0]
     lane.last, lane.age = step, lane.age + 1
+    lane.failed = step == Step.FORWARD and bool((lane.pose - before)[:2].norm() < DRIVE.forward / 2)
     if step == Step.FORWARD:
         share = torch.linspace(0, 1, 11, dtype=torch.float64)[:, None]
         cells = lane.nav_map.frame.cell_of(before[:2] + share * (lane.pose - before)[:2])
@@ -169,13 +174,12 @@ def gather(
     share = 1.0 if policy is None else 0.15
     ended, arrived = 0, 0
     for _ in range(steps):
-        closed, visited, goals = views(lanes)
-        last, said = torch.tensor([lane.last for lane in lanes]), torch.tensor([expert(lane) for lane in lanes])
-        found.append([closed, visited, goals, last, said])
+        seen, said = views(lanes), torch.tensor([expert(lane) for lane in lanes])
+        found.append([*seen, said])
         done = said
         if policy is not None:
             with torch.no_grad():
-                chosen = policy(*look(closed, visited, goals), last).argmax(-1)
+                chosen = policy(*seen).argmax(-1)
             done = torch.where(torch.from_numpy(rng.random(LANES) < share), said, chosen)
         for number, lane in enumerate(lanes):
             step = int(done[number])
@@ -196,14 +200,14 @@ def train(policy: Policy, data: list[Tensor], batches: int, rng: np.random.Gener
     for number in range(batches):
         for group in optimizer.param_groups:
             group["lr"] = rate * (1 - number / batches)
-        rows = torch.from_numpy(rng.integers(len(data[0]), size=128))
-        closed, visited, goals, last, said = (part[rows] for part in data)
+        rows = torch.from_numpy(rng.integers(len(data[0]), size=BATCH))
+        closed, visited, goals, last, failed, said = (part[rows] for part in data)
         # What is mirrored is as good: left becomes right.
         if rng.random() < 0.5:
             closed, visited, goals = closed.flip(2), visited.flip(2), goals * torch.tensor([1.0, -1.0])
             swap = torch.tensor([0, 1, 3, 2])
             last, said = swap[last], swap[said]
-        loss = torch.nn.functional.cross_entropy(policy(*look(closed, visited, goals), last), said)
+        loss = torch.nn.functional.cross_entropy(policy(closed, visited, goals, last, failed), said)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -213,39 +217,39 @@ def train(policy: Policy, data: list[Tensor], batches: int, rng: np.random.Gener
 
 
 def main() -> None:
-    """Gather, train, and let the pupil drive, in turns."""
+    """Train as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=14)
     parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--batches", type=int, default=60)
+    parser.add_argument("--batches", type=int, default=120)
     parser.add_argument("--rooms", type=int, default=30)
     parser.add_argument("--goals", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=200.0, help="the round begun after so many is the last")
     options = parser.parse_args()
+    # One thread: so small a network gains nothing from more, and sums depend on how many there are.
+    with native.torch_on_one_thread():
+        teach(options)
+
+
+def teach(options: argparse.Namespace) -> None:
+    """Gather, train, and let the pupil drive, in turns; what is written after a round is what so many rounds give."""
     torch.manual_seed(options.seed)
-    torch.set_num_threads(1)  # So small a network gains nothing from more.
     rng = np.random.default_rng(options.seed)
     policy, data, begun, used = Policy(), None, time.perf_counter(), time.process_time()
     pool = errands(rng, options.rooms, options.goals)
     print(f"{len(pool)} errands in {time.process_time() - used:.0f} s of CPU", flush=True)
     for number in range(options.rounds):
         new, arrived = gather(None if number == 0 else policy, pool, rng, options.steps)
-        gathered = time.perf_counter() - begun
         data = new if data is None else [torch.cat(parts) for parts in zip(data, new, strict=True)]
-        last = number == options.rounds - 1 or gathered > options.seconds
-        batches = options.batches * (5 if last else 1)
-        loss = train(policy, data, batches, rng, 1e-3)
+        loss = train(policy, data, options.batches, rng, 2e-3)
         save_policy(options.out, policy)
         print(
             f"round {number}: {len(data[0])} samples, {arrived:.0%} of the rounds ended well, loss {loss:.3f}, "
-            f"gathered at {gathered:.0f} s, {time.perf_counter() - begun:.0f} s, "
+            f"{time.perf_counter() - begun:.0f} s, "
             f"{time.process_time() - used:.0f} s of CPU",
             flush=True,
         )
-        if last:
-            break
 
 
 if __name__ == "__main__":

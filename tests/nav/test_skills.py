@@ -14,7 +14,7 @@ from splatsim.nav.suite import Suite
 from tests.nav.agents.playing import WORLD, episode
 
 BLIND = {"stop", "random", "forward"}
-DRIVERS = {"shortest-path", "oracle", "human-aware", "bev"}
+DRIVERS = {"shortest-path", "oracle", "human-aware", "bev", "learned"}
 
 
 def suite(*tasks: Task, discrete: bool = True) -> Suite:

@@ -24,6 +24,7 @@ _AGENTS: dict[str, tuple[Callable[[], Agent], Skills]] = {
     "human-aware": (HumanAwareAgent, HumanAwareAgent.skills),
     "bev": (BevExplorerAgent, BevExplorerAgent.skills),
     "follower": (FollowerAgent, FollowerAgent.skills),
+    "learned": (LearnedAgent, LearnedAgent.skills),
 }
 
 AGENT_NAMES = tuple(_AGENTS)

@@ -1,25 +1,30 @@
 """An agent that learned by imitation to find a point goal from the view around it (`bench/train_policy.py`)."""
 
+import math
 import os
 
 import torch
 
+from splatsim.assets import shelf_file
 from splatsim.errors import EpisodeError
 from splatsim.grids import FREE, EgoFrame
 from splatsim.nav.agent import Action, Briefing
-from splatsim.nav.agents.policy import CELLS, RESOLUTION, SKIP, Policy, load_policy, look, pooled
+from splatsim.nav.agents.policy import CELLS, RESOLUTION, SKIP, Policy, load_policy
+from splatsim.nav.agents.standpoint import Pose
 from splatsim.nav.episode import POINT_TASKS
 from splatsim.nav.observation import Observation
 from splatsim.nav.setup import Sensors
 from splatsim.nav.skills import Skills
 from splatsim.nav.unicycle import Step
 
+WEIGHTS = "bench/policy.npz"
+
 
 class LearnedAgent:
-    """Takes the step that its network prefers; no weights come with splatsim.
+    """Takes the step that its network prefers.
 
     Args:
-        weights: A network, or the file that `bench/train_policy.py` wrote.
+        weights: A network, or the file that `bench/train_policy.py` wrote; by default the one of the shelf.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -29,8 +34,8 @@ class LearnedAgent:
     sensors = Sensors(bev="ego")
     skills = Skills(POINT_TASKS, commands=False)
 
-    def __init__(self, weights: str | os.PathLike[str] | Policy) -> None:
-        self._policy = weights if isinstance(weights, Policy) else load_policy(weights)
+    def __init__(self, weights: str | os.PathLike[str] | Policy | None = None) -> None:
+        self._policy = weights if isinstance(weights, Policy) else load_policy(weights or shelf_file(WEIGHTS))
         self.reset(Briefing("point goal"))
 
     def reset(self, briefing: Briefing) -> None:
@@ -42,6 +47,8 @@ class LearnedAgent:
         if not briefing.discrete:
             raise EpisodeError("the learned agent was set down in a robot without steps; expected a discrete setup.")
         self._last = Step.STOP
+        self._before: Pose | None = None
+        self._forward = briefing.drive.forward
 
     def act(self, observation: Observation) -> Action:
         """The step that the network prefers.
@@ -58,7 +65,14 @@ class LearnedAgent:
             )
         visited = torch.zeros_like(bev.observed) if bev.visited is None else bev.visited
         closed, been = (cells[None, ::SKIP, ::SKIP] for cells in (bev.cells != FREE, visited))
-        pictures, goals = look(pooled(closed), pooled(been), torch.tensor([goal]))
+        failed = torch.tensor([self._failed(observation.pose)])
         with torch.no_grad():
-            self._last = Step(int(self._policy(pictures, goals, torch.tensor([int(self._last)])).argmax()))
+            chosen = self._policy(closed, been, torch.tensor([goal]).float(), torch.tensor([int(self._last)]), failed)
+        self._last, self._before = Step(int(chosen.argmax())), observation.pose
         return self._last
+
+    def _failed(self, pose: Pose | None) -> bool:
+        """Whether a step forward led nowhere, as odometry has it."""
+        if pose is None or self._before is None or self._last != Step.FORWARD:
+            return False
+        return math.dist(pose[:2], self._before[:2]) < self._forward / 2
