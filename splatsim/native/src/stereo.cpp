@@ -8,7 +8,7 @@
 #include "threads.hpp"
 
 // The same arithmetic for wider registers, chosen when the module is loaded.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
 #define SPLATSIM_WIDER __attribute__((target_clones("avx2", "default")))
 #else
 #define SPLATSIM_WIDER

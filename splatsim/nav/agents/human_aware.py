@@ -1,5 +1,8 @@
 """Going to a goal among people: they are where they were seen, or may be where they were not, and walk as people do."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,6 +28,10 @@ CLOSE = 1.5
 """Metres from the robot at which somebody is close."""
 FINISH = 0.6
 """Metres before the goal is reached from which on nobody is suspected who was never seen."""
+PATIENCE = 5.0
+"""Seconds without getting on after which it begins to dare more; twice as much after as many more."""
+GAIN = 0.5
+"""Metres nearer to the goal than ever before count as getting on."""
 AHEAD = 6
 """Steps forward that are planned at once for a robot that is driven by speed and turn."""
 
@@ -52,6 +59,7 @@ class HumanAwareAgent:
         self._whereabouts: Whereabouts | None = None
         self._foresight: Foresight | None = None
         self._forecast: Forecast | None = None
+        self._nearest, self._since = math.inf, 0.0
         self._follower = Follower(briefing, self._plan)
 
     def act(self, observation: Observation) -> Action:
@@ -82,9 +90,14 @@ class HumanAwareAgent:
             self._whereabouts = Whereabouts(self._habits_of(known), suspicion, self.sensors.people_range, rng)
         self._whereabouts.update(observation.seconds, people, eye)
         left = float(self._terrain.left(eye[None])[0])
+        if left < self._nearest - GAIN:
+            self._nearest, self._since = left, observation.seconds
         if left < self._reach + FINISH and not self._whereabouts.met:
             return None
         found = self._whereabouts.forecast(eye, self.caution.reach + FASTEST * TICK * TICKS / 2)
+        # Who waits until nobody may be in the way waits for ever where many are about.
+        stalled = max(0.0, observation.seconds - self._since - PATIENCE)
+        found = replace(found, chances=found.chances * 0.5 ** (stalled / PATIENCE))
         return found if len(found.ways) else None
 
     def _habits_of(self, known: NavMap) -> Habits:
