@@ -14,11 +14,12 @@ import torch
 from splatsim import render
 from splatsim.cameras import Cameras
 from splatsim.formats.transforms import PosedPicture, opengl_from_viewmats, write_transforms
+from splatsim.formats.transforms_reading import read_transforms_json
 from splatsim.gaussians import Gaussians
 from splatsim.integrations.nerfstudio.cameras import cameras_from_nerfstudio
 from splatsim.integrations.nerfstudio.data import scene_as_data
 from splatsim.integrations.nerfstudio.splat_fit import SplatFit, typical_depth
-from splatsim.reconstruction.imports import _entries, _read_json
+from splatsim.reconstruction.imports import _entries
 from splatsim.scene import Scene
 from splatsim.spherical_harmonics import C0
 from splatsim.transforms import apply
@@ -82,7 +83,7 @@ def test_what_is_written_is_read_by_reconstruct(tmp_path: Path) -> None:
         pictures.append(PosedPicture(f"images/{index}.png", camera, {"k1": 0.1 * index, "p2": -0.01}))
     write_transforms(tmp_path / "transforms.json", pictures, facts={"splatsim": 1})
     path = tmp_path / "transforms.json"
-    entries, missing = _entries(path, _read_json(path))
+    entries, missing = _entries(path, read_transforms_json(path))
     assert not missing
     for entry, picture, size in zip(entries, pictures, sizes, strict=True):
         K, lens = picture.camera.Ks[0], entry.lens
