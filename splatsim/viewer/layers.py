@@ -21,8 +21,6 @@ CELL_COLORS = {FREE: (70, 190, 110, 150), OCCUPIED: (215, 70, 60, 220), UNKNOWN:
 """Red, green, blue and opacity of the states of a cell."""
 FLOATS = {"bev": 0.02, "nav_map": 0.04}
 """Metres above the floor at which the pictures lie, so that neither hides in the floor or in the other."""
-LID = 2.2
-"""Metres above the floor from which on voxels are a layer of their own: ceilings, which hide the rooms."""
 MOST_CELLS = 600
 """Along the longer side of a view from above, where the scene brings no map."""
 
@@ -38,8 +36,8 @@ class Voxels:
     colors: UInt8[np.ndarray, "n 3"]
     """By class."""
 
-    def parted(self, floor: Floor, height: float = LID) -> "tuple[Voxels, Voxels]":
-        """Those whose middles lie lower above the floor than a height, and the others."""
+    def parted(self, floor: Floor, height: float = BevOptions.ceiling) -> "tuple[Voxels, Voxels]":
+        """Those whose middles lie lower above the floor than a height, and the others: ceilings hide the rooms."""
         ground = floor.heights(torch.from_numpy(self.centers[:, :2])).numpy()
         low = self.centers[:, 2] - ground < height
         return self._some(low), self._some(~low)
