@@ -19,6 +19,7 @@ composite_rays = _ext.composite_rays
 composite_rays_backward = _ext.composite_rays_backward
 foresee = _ext.foresee
 march = _ext.march
+refine_stereo = _ext.refine_stereo
 stereo = _ext.stereo
 sweep = _ext.sweep
 gaps = _ext.gaps

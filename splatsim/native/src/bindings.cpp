@@ -409,33 +409,66 @@ void bind_count_crossings(const VoxelBox& box, In<double, 2> origins, In<double,
   count_crossings(box, rays, counts.data(), threads);
 }
 
-void bind_stereo(In<float, 3> grey, In<uint8_t, 3> counted, In<double, 3> viewmats, In<double, 3> Ks,
-                 In<int64_t, 1> references, In<int64_t, 2> others, In<double, 2> ranges, In<int64_t, 1> levels,
-                 Out<float, 3> depths, int threads) {
-  const size_t n = grey.shape(0), h = grey.shape(1), w = grey.shape(2), m = references.shape(0), k = others.shape(1);
+// Pictures, references, others and, for a sweep, ranges and levels, checked.
+std::vector<StereoTask> make_stereo_tasks(const In<float, 3>& grey, const In<int64_t, 1>& references,
+                                          const In<int64_t, 2>& others) {
+  const size_t m = references.shape(0), k = others.shape(1);
+  expect(others, {m, k}, "others");
+  const auto most = static_cast<int64_t>(grey.shape(0));
+  std::vector<StereoTask> tasks;
+  for (size_t i = 0; i < m; ++i) {
+    const int64_t reference = references.data()[i];
+    if (reference < 0 || reference >= most) throw nb::value_error("a reference is no picture.");
+    for (size_t j = 0; j < k; ++j)
+      if (others.data()[k * i + j] >= most) throw nb::value_error("one of the others is no picture.");
+    tasks.push_back({reference, others.data() + k * i, static_cast<int>(k), 0, 0, 0});
+  }
+  return tasks;
+}
+
+StereoPictures make_stereo_pictures(const In<float, 3>& grey, const In<uint8_t, 3>& counted,
+                                    const In<double, 3>& viewmats, const In<double, 3>& Ks) {
+  const size_t n = grey.shape(0), h = grey.shape(1), w = grey.shape(2);
   expect(counted, {n, h, w}, "counted");
   expect(viewmats, {n, 4, 4}, "viewmats");
   expect(Ks, {n, 3, 3}, "Ks");
-  expect(others, {m, k}, "others");
-  expect(ranges, {m, 2}, "ranges");
-  expect(levels, {m}, "levels");
-  expect(depths, {m, h, w}, "depths");
-  const auto most = static_cast<int64_t>(n);
-  std::vector<StereoTask> tasks;
-  for (size_t i = 0; i < m; ++i) {
+  return {grey.data(), counted.data(), viewmats.data(), Ks.data(), static_cast<int>(h), static_cast<int>(w)};
+}
+
+void bind_stereo(In<float, 3> grey, In<uint8_t, 3> counted, In<double, 3> viewmats, In<double, 3> Ks,
+                 In<int64_t, 1> references, In<int64_t, 2> others, In<double, 2> ranges, In<int64_t, 1> levels,
+                 Out<float, 3> depths, int threads) {
+  const StereoPictures all = make_stereo_pictures(grey, counted, viewmats, Ks);
+  std::vector<StereoTask> tasks = make_stereo_tasks(grey, references, others);
+  expect(ranges, {tasks.size(), 2}, "ranges");
+  expect(levels, {tasks.size()}, "levels");
+  expect(depths, {tasks.size(), grey.shape(1), grey.shape(2)}, "depths");
+  for (size_t i = 0; i < tasks.size(); ++i) {
     const double nearest = ranges.data()[2 * i], farthest = ranges.data()[2 * i + 1];
-    const int64_t reference = references.data()[i], steps = levels.data()[i];
-    if (reference < 0 || reference >= most) throw nb::value_error("a reference is no picture.");
+    const int64_t steps = levels.data()[i];
     if (!(nearest > 0 && farthest > nearest)) throw nb::value_error("a range does not grow from above 0.");
     if (steps < 2 || steps > 4096) throw nb::value_error("levels must be 2 to 4096.");
-    for (size_t j = 0; j < k; ++j)
-      if (others.data()[k * i + j] >= most) throw nb::value_error("one of the others is no picture.");
-    tasks.push_back({reference, others.data() + k * i, static_cast<int>(k), nearest, farthest, static_cast<int>(steps)});
+    tasks[i].nearest = nearest, tasks[i].farthest = farthest, tasks[i].levels = static_cast<int>(steps);
   }
-  const StereoPictures all{grey.data(),  counted.data(),      viewmats.data(),
-                           Ks.data(),    static_cast<int>(h), static_cast<int>(w)};
   nb::gil_scoped_release release;
-  stereo(all, tasks.data(), static_cast<int64_t>(m), depths.data(), threads);
+  stereo(all, tasks.data(), static_cast<int64_t>(tasks.size()), depths.data(), threads);
+}
+
+void bind_refine_stereo(In<float, 3> grey, In<uint8_t, 3> counted, In<double, 3> viewmats, In<double, 3> Ks,
+                        In<int64_t, 1> references, In<int64_t, 2> others, In<float, 3> first, In<float, 3> known,
+                        Out<float, 3> depths, int threads) {
+  const StereoPictures all = make_stereo_pictures(grey, counted, viewmats, Ks);
+  const std::vector<StereoTask> tasks = make_stereo_tasks(grey, references, others);
+  const size_t n = grey.shape(0), h = grey.shape(1), w = grey.shape(2);
+  expect(first, {n, h, w}, "first");
+  expect(known, {n, h, w}, "known");
+  expect(depths, {tasks.size(), h, w}, "depths");
+  for (const StereoTask& task : tasks)
+    for (size_t p = 0; p < h * w; ++p)
+      if (!(first.data()[task.reference * h * w + p] > 0)) throw nb::value_error("a first depth is not positive.");
+  nb::gil_scoped_release release;
+  refine_stereo(all, tasks.data(), static_cast<int64_t>(tasks.size()), first.data(), known.data(), depths.data(),
+                threads);
 }
 
 template <class T>
@@ -677,6 +710,8 @@ NB_MODULE(_ext, m) {
         "unknown"_a.noconvert(), "threads"_a);
   m.def("stereo", &bind_stereo, "grey"_a, "counted"_a, "viewmats"_a, "Ks"_a, "references"_a, "others"_a, "ranges"_a,
         "levels"_a, "depths"_a, "threads"_a);
+  m.def("refine_stereo", &bind_refine_stereo, "grey"_a, "counted"_a, "viewmats"_a, "Ks"_a, "references"_a, "others"_a,
+        "first"_a, "known"_a, "depths"_a, "threads"_a);
   m.def("count_crossings", &bind_count_crossings, "box"_a, "origins"_a, "directions"_a, "reach"_a,
         "counts"_a.noconvert(), "threads"_a);
   bind_rays<float>(m);

@@ -25,4 +25,9 @@ struct StereoTask {
 // Depths [count height width], 0 where the picture does not count or shows too little to tell.
 void stereo(const StereoPictures&, const StereoTask*, int64_t count, float* depths, int threads);
 
+// The same depths made finer, on planes that may lean. `first` [n height width] holds a depth for every pixel, to
+// begin with, and `known` the same where others bear it out, otherwise 0. The results are 0 where nothing fits.
+void refine_stereo(const StereoPictures&, const StereoTask*, int64_t count, const float* first, const float* known,
+                   float* depths, int threads);
+
 }  // namespace splatsim

@@ -1,19 +1,26 @@
 """Stereo: the depth of every picture from those that saw the same things, before anything is fitted.
 
-A plane is swept through the depths that the triangulated points span; semi-global matching chooses among them. What
-other pictures do not bear out is left away.
+A plane is swept through the depths that the triangulated points span; semi-global matching chooses among them. Planes
+that may lean then make the depths finer. What other pictures do not bear out is left away.
 """
 
 import math
+import os
+import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
 from tqdm import tqdm
 
 from splatsim import native
+from splatsim.formats.arrays import read_arrays, write_arrays
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.fit.pictures import Pictures
 from splatsim.reconstruction.fit.related import Relations, relations
@@ -30,6 +37,7 @@ TARGETS = 6000
 """Pixels of a picture that give a depth to the fit."""
 TOGETHER = 8
 """Pictures that are solved in one call."""
+FILE = "stereo.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +55,20 @@ class Stereo:
         x, y = np.clip((shares * (columns, rows)).astype(np.int64), 0, (columns - 1, rows - 1)).T
         return np.asarray(self.depths[index][y, x])
 
+    def on_canvas(self, sizes: Sequence[tuple[int, int]]) -> Float[np.ndarray, "c h w"]:
+        """Depths of pictures of these widths and heights on the largest canvas, top left corners aligned, as cameras
+        of several sizes are kept together."""
+        width, height = (max(size[axis] for size in sizes) for axis in (0, 1))
+        columns, rows = _small(width, height)
+        x, y = (np.arange(columns) + 0.5) * width / columns, (np.arange(rows) + 0.5) * height / rows
+        places = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+        found = np.zeros((len(sizes), rows, columns), np.float32)
+        for index, size in enumerate(sizes):
+            shares = places / size
+            inside = (shares < 1).all(-1)
+            found[index].reshape(-1)[inside] = self.at(index, shares[inside])
+        return found
+
     def targets(self, index: int, size: tuple[int, int]) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:
         """Some pixels (row by row) of one picture at this size, the same ones each time, and their depths."""
         y, x = np.nonzero(self.depths[index])
@@ -59,6 +81,28 @@ class Stereo:
         return places, self.depths[index][y[first], x[first]]
 
 
+def kept_stereo(capture: Capture, pictures: Pictures, indices: list[int], folder: Path | None, identity: str) -> Stereo:
+    """As `stereo_depths`, kept in a folder for those who come back.
+
+    Args:
+        identity: What must be the same for a kept file to be taken.
+    """
+    path = None if folder is None else folder / FILE
+    if path is not None and path.is_file():
+        try:
+            arrays, facts = read_arrays(path)
+            if facts["identity"] == identity:
+                return Stereo(arrays["depths"].float().numpy(), arrays["sizes"].numpy())
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile):
+            pass  # damaged: found again
+    found = stereo_depths(capture, pictures, indices)
+    if path is not None:
+        partial = path.with_name(f".{FILE}.partial")
+        write_arrays(partial, {"depths": found.depths.astype(np.float16), "sizes": found.sizes}, identity=identity)
+        os.replace(partial, path)
+    return found
+
+
 def stereo_depths(capture: Capture, pictures: Pictures, indices: list[int]) -> Stereo:
     """Depths of these pictures, by these alone; of the others they stay unknown.
 
@@ -67,23 +111,76 @@ def stereo_depths(capture: Capture, pictures: Pictures, indices: list[int]) -> S
     pictures agree, as in Schönberger et al., "Pixelwise view selection for unstructured multi-view stereo", 2016, §5.
     """
     found = relations(capture, indices)
-    grey, counted, sizes, Ks = _small_pictures(capture, pictures, indices)
-    raw = np.zeros(grey.shape, np.float32)
-    ranges, levels = _ranges(found, Ks)
-    rows = np.nonzero((found.depths[:, 0] > 0) & (found.others >= 0).any(1))[0]
-    viewmats = capture.viewmats[indices].double().contiguous()
-    shared = [torch.from_numpy(a) for a in (grey, counted)] + [viewmats, torch.from_numpy(Ks)]
-    for first in tqdm(range(0, len(rows), TOGETHER), desc="stereo", unit="picture", unit_scale=TOGETHER, disable=None):
-        part = rows[first : first + TOGETHER]
-        depths = torch.zeros(len(part), *grey.shape[1:])
-        tasks = [torch.from_numpy(np.ascontiguousarray(a[part])) for a in (found.compared, ranges, levels)]
-        native.stereo(*shared, torch.from_numpy(part), *tasks, depths, threads=native.threads())
-        raw[part] = depths.numpy()
-    kept = agreed(raw, viewmats.numpy(), Ks, found.others)
-    known = np.zeros((len(capture), *grey.shape[1:]), np.float32)
-    all_sizes = np.ones((len(capture), 2), np.int64)
-    known[indices], all_sizes[indices] = np.where(kept, raw, 0), sizes
-    return Stereo(known, all_sizes)
+    small = _small_pictures(capture, pictures, indices)
+    rough = _swept(small, found)
+    known = np.where(agreed(rough, small.viewmats, small.Ks, found.others), rough, 0).astype(np.float32)
+    fine = _refined(small, found, rough, known)
+    kept = np.where(agreed(fine, small.viewmats, small.Ks, found.others), fine, 0)
+    depths = np.zeros((len(capture), *fine.shape[1:]), np.float32)
+    sizes = np.ones((len(capture), 2), np.int64)
+    depths[indices], sizes[indices] = kept.astype(np.float16), small.sizes  # as they are kept on disk
+    return Stereo(depths, sizes)
+
+
+def _swept(small: "_Small", found: Relations) -> Float[np.ndarray, "c h w"]:
+    """By sweeping a plane; 0 where it cannot be told."""
+    depths = np.zeros(small.grey.shape, np.float32)
+    ranges, levels = _ranges(found, small.Ks)
+
+    def solve(rows: Int[np.ndarray, " m"], out: Tensor) -> None:
+        tasks = [torch.from_numpy(np.ascontiguousarray(a[rows])) for a in (found.compared, ranges, levels)]
+        native.stereo(*small.shared, torch.from_numpy(rows), *tasks, out, threads=native.threads())
+
+    _in_parts("stereo", _related(found), solve, depths)
+    return depths
+
+
+def _refined(
+    small: "_Small", found: Relations, rough: Float[np.ndarray, "c h w"], known: Float[np.ndarray, "c h w"]
+) -> Float[np.ndarray, "c h w"]:
+    """The same depths made finer; where none was known, the nearest one is tried first."""
+    rows = _related(found)
+    rows = rows[(rough[rows] > 0).any((1, 2))]
+    first = np.ones_like(rough)
+    for row in rows:
+        first[row] = _filled(rough[row])
+    given = [torch.from_numpy(first), torch.from_numpy(known)]
+    depths = np.zeros_like(rough)
+
+    def solve(part: Int[np.ndarray, " m"], out: Tensor) -> None:
+        tasks = [torch.from_numpy(np.ascontiguousarray(a)) for a in (part, found.compared[part])]
+        native.refine_stereo(*small.shared, *tasks, *given, out, threads=native.threads())
+
+    _in_parts("finer stereo", rows, solve, depths)
+    depths[small.counted == 0] = 0
+    return depths
+
+
+def _related(found: Relations) -> Int[np.ndarray, " m"]:
+    """Rows of pictures that can be compared with others."""
+    return np.nonzero((found.depths[:, 0] > 0) & (found.others >= 0).any(1))[0]
+
+
+def _in_parts(
+    name: str,
+    rows: Int[np.ndarray, " m"],
+    solve: Callable[[Int[np.ndarray, " k"], Tensor], None],
+    depths: Float[np.ndarray, "c h w"],
+) -> None:
+    """Fill the rows, a few at a time, with a bar."""
+    with tqdm(total=len(rows), desc=name, unit="picture", disable=None) as bar:
+        for first in range(0, len(rows), TOGETHER):
+            part = rows[first : first + TOGETHER]
+            out = torch.zeros(len(part), *depths.shape[1:])
+            solve(part, out)
+            depths[part] = out.numpy()
+            bar.update(len(part))
+
+
+def _filled(depths: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """With the nearest known depth where there is none."""
+    nearest = distance_transform_edt(depths <= 0, return_distances=False, return_indices=True)
+    return np.asarray(depths[tuple(nearest)])
 
 
 def agreed(
@@ -138,10 +235,23 @@ def _ranges(found: Relations, Ks: Float[np.ndarray, "c 3 3"]) -> tuple[Float[np.
     return ranges, np.clip(steps, *LEVELS).astype(np.int64)
 
 
-def _small_pictures(
-    capture: Capture, pictures: Pictures, indices: list[int]
-) -> tuple[Float[np.ndarray, "c h w"], UInt8[np.ndarray, "c h w"], Int[np.ndarray, "c 2"], Float[np.ndarray, "c 3 3"]]:
-    """Grey pictures in one array, where they count, their sizes and intrinsics."""
+@dataclass(frozen=True, eq=False)
+class _Small:
+    """Small grey pictures in one array."""
+
+    grey: Float[np.ndarray, "c h w"]
+    counted: UInt8[np.ndarray, "c h w"]
+    sizes: Int[np.ndarray, "c 2"]
+    viewmats: Float[np.ndarray, "c 4 4"]
+    Ks: Float[np.ndarray, "c 3 3"]
+
+    @property
+    def shared(self) -> list[Tensor]:
+        """As the kernels take them."""
+        return [torch.from_numpy(array) for array in (self.grey, self.counted, self.viewmats, self.Ks)]
+
+
+def _small_pictures(capture: Capture, pictures: Pictures, indices: list[int]) -> _Small:
     sizes = np.array([_small(*capture.sizes[index]) for index in indices], np.int64)
     width, height = sizes.max(0)
     grey = np.zeros((len(indices), height, width), np.float32)
@@ -159,7 +269,7 @@ def _small_pictures(
         counted[row, :rows, :columns] = part > 0.999
         Ks[row, 0] *= columns / capture.sizes[index][0]
         Ks[row, 1] *= rows / capture.sizes[index][1]
-    return grey, counted, sizes, Ks
+    return _Small(grey, counted, sizes, capture.viewmats[indices].double().contiguous().numpy(), Ks)
 
 
 def _small(width: int, height: int) -> tuple[int, int]:

@@ -11,10 +11,11 @@ import torch
 from splatsim import Cameras, native
 from splatsim.occupancy.raycast import camera_rays
 from splatsim.reconstruction.capture import Capture
+from splatsim.reconstruction.fit import stereo
 from splatsim.reconstruction.fit.filling import fill_thin_places
 from splatsim.reconstruction.fit.pictures import Pictures
 from splatsim.reconstruction.fit.related import relations
-from splatsim.reconstruction.fit.stereo import Stereo, agreed, stereo_depths
+from splatsim.reconstruction.fit.stereo import Stereo, agreed, kept_stereo, stereo_depths
 
 WIDTH, HEIGHT = 96, 72
 WALL, BOX = 3.0, 2.0
@@ -110,6 +111,73 @@ def test_threads_do_not_matter_and_bad_tasks_are_refused() -> None:
     for wrong in ({"levels": 1}, {"other": 3}):
         with pytest.raises(ValueError, match=r"levels must be|is no picture"):
             solve(1, **wrong)
+
+
+def test_leaning_planes_are_found_from_wrong_beginnings() -> None:
+    """A floor seen at 20 to 60 degrees, each pixel begun up to a twentieth off its exact depth."""
+    eyes = torch.tensor([[0.15 * i, 0.0, 1.0] for i in range(-2, 3)])
+    views = [
+        Cameras.look_at(eye[None], (eye + torch.tensor([0.0, 1.4, -1.0])).tolist(), fov_deg=50, width=64, height=48)
+        for eye in eyes
+    ]
+    grey, truth = np.zeros((5, 48, 64), np.float32), np.zeros((5, 48, 64), np.float32)
+    for i, view in enumerate(views):
+        rays = camera_rays(view)
+        t = -rays.origins[:, 2] / rays.directions[:, 2]
+        column, row = np.ascontiguousarray(((rays.at(t).numpy()[:, :2] + [4, 0]) * 40).T, np.float32)
+        shown = cv2.remap(_texture(3), column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        grey[i], truth[i] = shown.reshape(48, 64), t.numpy().reshape(48, 64)
+    rng = np.random.default_rng(0)
+    first = (truth * (1 + rng.uniform(-0.05, 0.05, truth.shape))).astype(np.float32)
+    shared = [torch.from_numpy(grey), torch.ones(5, 48, 64, dtype=torch.uint8)]
+    shared += [torch.cat([v.viewmats for v in views]).double(), torch.cat([v.Ks for v in views]).double()]
+    tasks = [torch.tensor([2, 1]), torch.tensor([[0, 1, 3, 4], [0, 2, 3, -1]])]
+
+    def refined(threads: int, begin: np.ndarray = first, other: int = 0) -> torch.Tensor:
+        out = torch.zeros(2, 48, 64)
+        given = [torch.from_numpy(begin), torch.zeros(5, 48, 64)]
+        native.refine_stereo(*shared, tasks[0], tasks[1] + other, *given, out, threads=threads)
+        return out
+
+    found = refined(1)
+    assert torch.equal(found, refined(2))
+    error = np.abs(found.numpy() / truth[[2, 1]] - 1)[:, 6:-6, 6:-6]
+    assert np.median(error) < 0.003
+    assert np.quantile(error, 0.95) < 0.01
+    with pytest.raises(ValueError, match="not positive"):
+        refined(1, begin=np.zeros_like(first))
+    with pytest.raises(ValueError, match="is no picture"):
+        refined(1, other=1)
+
+
+def test_what_was_found_is_kept_and_a_damaged_file_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    capture, _ = _capture(tmp_path)
+    calls = []
+
+    def find(*given: object) -> Stereo:
+        calls.append(given)
+        return Stereo(np.full((5, 6, 8), 1.5 + 0.25 * len(calls), np.float32), np.tile([8, 6], (5, 1)))
+
+    monkeypatch.setattr(stereo, "stereo_depths", find)
+
+    def ask(identity: str) -> float:
+        return float(kept_stereo(capture, Pictures(capture), [0, 1], tmp_path, identity).depths[0, 0, 0])
+
+    assert [ask("a"), ask("a"), ask("b"), ask("b")] == [1.75, 1.75, 2.0, 2.0]
+    (tmp_path / stereo.FILE).write_bytes(b"no archive")
+    assert ask("b") == 2.25
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_pictures_of_several_sizes_share_a_canvas() -> None:
+    depths = np.zeros((2, 180, 320), np.float32)
+    depths[0], depths[1, :, :160] = 3.0, 5.0
+    found = Stereo(depths, np.array([[320, 180], [160, 180]])).on_canvas([(640, 360), (160, 180)])
+    assert found.shape == (2, 180, 320)
+    assert (found[0] == 3).all()
+    assert (found[1, :90, :80] == 5).all()
+    assert (found[1, 90:] == 0).all()
+    assert (found[1, :, 80:] == 0).all()
 
 
 def test_pictures_that_share_points_from_a_good_angle_come_first(tmp_path: Path) -> None:
