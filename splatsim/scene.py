@@ -1,8 +1,8 @@
 """Scene: a folder on disk as one value. Saving replaces the whole folder or nothing; loading checks every part.
 
 The folder holds `scene.toml` (name, scale, provenance, and a SHA-256 for each part) beside the parts themselves:
-`gaussians.ply` (or `.spz`), `semantics.npz`, `cameras.npz`, `occupancy.npz`, `nav_map.npz`. Files that are no part of
-the scene, such as a video or the script that made it, may lie in the same folder and survive a save.
+`gaussians.ply` (or `.spz`), `semantics.npz`, `cameras.npz`, `depths.npz`, `occupancy.npz`, `nav_map.npz`. Files that
+are no part of the scene, such as a video or the script that made it, may lie in the same folder and survive a save.
 """
 
 import hashlib
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from splatsim.cameras import Cameras
+from splatsim.depth_pictures import DepthPictures as DepthPictures
+from splatsim.depth_pictures import read_depth_pictures, write_depth_pictures
 from splatsim.errors import FormatError
 from splatsim.formats import is_antialiased, load_gaussians, save_gaussians
 from splatsim.formats.arrays import (
@@ -45,7 +47,8 @@ class Scene:
     """One place: what it looks like, where it was seen from, what fills it and where one can drive.
 
     Raises:
-        ValueError: there is not one semantic label for each Gaussian, or the scale is not positive.
+        ValueError: there is not one semantic label for each Gaussian or one depth picture for each camera, or the scale
+            is not positive.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Scene:
     """Appearance."""
     cameras: Cameras | None = None
     """Where the pictures behind it were taken from."""
+    depths: DepthPictures | None = None
+    """How far away things were found to be in these pictures."""
     occupancy: OccupancyGrid | None = None
     """What fills each voxel."""
     nav_map: NavMap | None = None
@@ -75,6 +80,13 @@ class Scene:
             if len(self.semantics.labels) != have:
                 raise ValueError(
                     f"Scene.semantics has {len(self.semantics.labels)} labels for {have} Gaussians; expected one each."
+                )
+
+        if self.depths is not None:
+            have = 0 if self.cameras is None else len(self.cameras)
+            if len(self.depths) != have:
+                raise ValueError(
+                    f"Scene.depths has {len(self.depths)} pictures for {have} cameras; expected one for each."
                 )
 
     @property
@@ -272,6 +284,7 @@ FILES = {
     "gaussians": "gaussians.ply",
     "semantics": "semantics.npz",
     "cameras": "cameras.npz",
+    "depths": "depths.npz",
     "occupancy": "occupancy.npz",
     "nav_map": "nav_map.npz",
 }
@@ -279,6 +292,7 @@ WRITERS: dict[str, Callable[..., None]] = {
     "gaussians": save_gaussians,
     "semantics": write_semantics,
     "cameras": write_cameras,
+    "depths": write_depth_pictures,
     "occupancy": write_occupancy,
     "nav_map": write_nav_map,
 }
@@ -286,6 +300,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "gaussians": load_gaussians,
     "semantics": read_semantics,
     "cameras": read_cameras,
+    "depths": read_depth_pictures,
     "occupancy": read_occupancy,
     "nav_map": read_nav_map,
 }

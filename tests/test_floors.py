@@ -14,7 +14,7 @@ FLOORS = [
     {"spherical_harmonics", "transforms", "report", "video"},
     {"gaussians", "cameras", "grids", "decoding"},
     {"rendering", "fitting", "formats", "camera_paths"},
-    {"semantics"},
+    {"semantics", "depth_pictures"},
     {"occupancy", "scene"},
     {"avatar", "maps"},
     {"nav", "reconstruction", "supervision"},

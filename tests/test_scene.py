@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from splatsim.cameras import Cameras
+from splatsim.depth_pictures import DepthPictures
 from splatsim.errors import FormatError
 from splatsim.gaussians import Gaussians
 from splatsim.grids import GridFrame, NavMap, OccupancyGrid, VoxelFrame
@@ -25,6 +26,7 @@ def full_scene() -> Scene:
         name="flat",
         gaussians=Gaussians(rand(8, 3), rand(8, 4) + 0.1, rand(8, 3) + 0.01, rand(8) * 0.9 + 0.05, rand(8, 4, 3)),
         cameras=Cameras.look_at((1.0, 2.0, 1.5), (0.0, 0.0, 1.0), fov_deg=70.0, width=64, height=48),
+        depths=DepthPictures((4 * rand(1, 6, 8)).half().float()),
         occupancy=OccupancyGrid(voxels, labels, ("free", "wall", "sofa"), rand(5, 6, 7) > 0.3, rand(5, 6, 7) > 0.8),
         nav_map=NavMap(GridFrame((0.0, 1.0), 0.05, (4, 9)), cells, (0.1, 1.8)),
         semantics=Semantics(torch.arange(8, dtype=torch.uint8) % 3, ("free", "wall", "sofa")),

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from splatsim import native, video
 from splatsim.camera_paths import fly_through
 from splatsim.cameras import Cameras
+from splatsim.depth_pictures import DepthPictures
 from splatsim.formats import save_gaussians
 from splatsim.gaussians import Gaussians
 from splatsim.reconstruction.capture import Capture
@@ -44,6 +45,7 @@ def write_outcome(outcome: Outcome, staging: Path) -> Scene:
         outcome.origin.name,
         gaussians,
         common_cameras(capture),
+        None if outcome.fitted.depths is None else DepthPictures(outcome.fitted.depths),
         semantics=outcome.semantics,
         world_scale=outcome.alignment.scale,
         scale_source=outcome.alignment.scale_source,

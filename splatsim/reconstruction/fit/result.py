@@ -39,6 +39,8 @@ class FitResult:
     """The scene, on the CPU."""
     antialiased: bool
     """How it is to be rendered."""
+    depths: Float[Tensor, "c h w"] | None
+    """z-depth by stereo in small pictures, 0 where it is not known or a picture was held out; None without stereo."""
     viewmats: Float[Tensor, "c 4 4"]
     """cam_from_world of all pictures of the capture, refined where that was asked for."""
     log_gains: Float[Tensor, "c 3"]

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from splatsim.reconstruction.fit.optimisation import Optimisation
 from splatsim.reconstruction.fit.pictures import Pictures
 from splatsim.reconstruction.fit.recipe import STEPS, FitConfig, Recipe
 from splatsim.reconstruction.fit.result import FitResult, Point
-from splatsim.reconstruction.fit.stereo import Stereo, stereo_depths
+from splatsim.reconstruction.fit.stereo import Stereo, kept_stereo
 
 CHECKPOINT_SECONDS = 30.0
 SAMPLES = 12
@@ -74,8 +75,7 @@ def fit(
             if config.steps is None and config.budget is not None:
                 calibration = calibrate(capture, pictures, config, recipe, config.budget)
                 steps = calibration.steps
-        finished = found is not None and int(found[0]["step"]) >= steps
-        stereo = None if finished or not config.uses_stereo else _stereo(capture, pictures, config)
+        stereo = _stereo(capture, pictures, config, folder, identity["capture"]) if config.uses_stereo else None
         start = Optimisation(capture, pictures, config, recipe, steps, stereo)
         run = _Run(start, identity, folder, calibration, began)
         if found is not None:
@@ -174,6 +174,7 @@ class _Run:
         return FitResult(
             gaussians=gaussians.to("cpu"),
             antialiased=o.config.antialiased,
+            depths=None if o.stereo is None else torch.from_numpy(o.stereo.on_canvas(o.capture.sizes)),
             viewmats=torch.cat([o.camera(i).viewmats.detach() for i in range(len(o.capture))]).cpu(),
             log_gains=torch.stack([row[0] for row in rows]).cpu(),
             offsets=torch.stack([row[1] for row in rows]).cpu(),
@@ -188,11 +189,13 @@ class _Run:
         )
 
 
-def _stereo(capture: Capture, pictures: Pictures, config: FitConfig) -> Stereo | None:
+def _stereo(capture: Capture, pictures: Pictures, config: FitConfig, folder: Path | None, digest: str) -> Stereo | None:
     """Depths of the pictures that are fitted, where there are any."""
     train, _ = split(len(capture), config.holdout, filmed=capture.filmed)
-    found = stereo_depths(capture, pictures, train) if train else None
-    return found if found is not None and found.depths.any() else None
+    if not train:
+        return None
+    found = kept_stereo(capture, pictures, train, folder, f"{digest} {config.holdout} {version('splatsim')}")
+    return found if found.depths.any() else None
 
 
 def _device(config: FitConfig) -> torch.device:
