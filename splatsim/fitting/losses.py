@@ -1,4 +1,4 @@
-"""Photometric losses and image metrics."""
+"""Losses of colour and depth, and image metrics."""
 
 from typing import Any
 
@@ -30,6 +30,22 @@ def photometric_loss(
         return loss
     l1 = (images - targets.detach()).abs().mean()
     return (1 - ssim_weight) * l1 + ssim_weight * (1 - _ssim_map(images, targets.detach()).mean())
+
+
+def depth_spread(
+    moments: Float[Tensor, "m 2"], light: Float[Tensor, " m"], depths: Float[Tensor, " m"]
+) -> Float[Tensor, " m"]:
+    """How far Gaussians lie from known depths: the mean square of depth / theirs - 1, each by its share of the light.
+
+    A mean depth that is right may be that of things before the surface and of others behind it; this is then large.
+
+    Args:
+        moments: Composited inverse depths and their squares.
+        light: Opacity of the pixels.
+        depths: Known depths, in the units of the others.
+    """
+    inverse, square = moments.unbind(-1)
+    return ((depths.square() * square - 2 * depths * inverse + light) / light.clamp_min(1e-3)).clamp_min(0)
 
 
 def ssim(images: Float[Tensor, "*c h w 3"], targets: Float[Tensor, "*c h w 3"]) -> Float[Tensor, ""]:

@@ -7,6 +7,7 @@ import torch
 
 from splatsim import native
 from splatsim.fitting import photometric_loss, psnr, ssim
+from splatsim.fitting.losses import depth_spread
 
 
 @pytest.fixture(params=["avx2", "scalar"])
@@ -85,3 +86,12 @@ def test_wrong_shapes() -> None:
         photometric_loss(torch.rand(5, 4, 3), torch.rand(4, 5, 3))
     with pytest.raises(ValueError, match="expected"):
         psnr(torch.rand(5, 4, 4), torch.rand(5, 4, 4))
+
+
+def test_depth_spread_is_the_mean_square_by_share_of_light() -> None:
+    weights, depths = torch.tensor([0.6, 0.3]), torch.tensor([2.0, 4.0])
+    moments = torch.stack([(weights / depths).sum(), (weights / depths.square()).sum()])[None]
+    found = depth_spread(moments, weights.sum()[None], torch.tensor([2.0]))
+    assert float(found) == pytest.approx((0.6 * 0 + 0.3 * (2 / 4 - 1) ** 2) / 0.9, rel=1e-5)
+    same = depth_spread(torch.tensor([[0.45, 0.225]]), torch.tensor([0.9]), torch.tensor([2.0]))
+    assert float(same) == pytest.approx(0, abs=1e-6)

@@ -14,7 +14,7 @@ from splatsim.cameras import Cameras
 from splatsim.errors import ReconstructionError
 from splatsim.fitting.corrections import Corrections
 from splatsim.fitting.exposure import between, expose
-from splatsim.fitting.losses import photometric_loss
+from splatsim.fitting.losses import depth_spread, photometric_loss
 from splatsim.fitting.recipe import penalised, redistribute
 from splatsim.fitting.schedules import decay, growth, stage
 from splatsim.fitting.splats import Splats
@@ -30,8 +30,14 @@ from splatsim.rendering import Backend, Render, render
 
 ORDER, MOVES = 0, 1
 """What a number is drawn for."""
+SPREAD_ALLOWED = 0.005
+"""Of a depth: Gaussians need not lie closer together than this around what stereo found."""
 FAR_OFF = 0.2
 """Of a depth by stereo: what is further from it counts as no more, for then it may be stereo that is wrong."""
+NEAREST = 0.01
+"""Of the scene's length: depths of Gaussians below it count as this."""
+SEEN = 0.1
+"""Opacity of a pixel from which on it shows where its Gaussians lie."""
 SHOWN_PIXELS = 0.02
 """Light of a Gaussian, in pixels of half size summed over all fitted pictures, below which it is left away."""
 
@@ -105,7 +111,16 @@ class Optimisation:
 
     def _render(self, index: int, level: int, *, depths: bool) -> Render:
         """Differentiable."""
-        return self.draw(penalised(self.splats, self.recipe), self.camera(index, level), depths=depths)
+        gaussians, camera = penalised(self.splats, self.recipe), self.camera(index, level)
+        if depths and self.stereo is not None:
+            gaussians = gaussians.replace(features=self._inverse_depths(gaussians, camera))
+        return self.draw(gaussians, camera, depths=depths)
+
+    def _inverse_depths(self, gaussians: Gaussians, camera: Cameras) -> Float[Tensor, "n 2"]:
+        """Inverse depths and their squares, in units of the scene's length."""
+        depths = gaussians.means @ camera.viewmats[0, 2, :3] + camera.viewmats[0, 2, 3]
+        inverse = self.length / depths.clamp_min(NEAREST * self.length)
+        return torch.stack([inverse, inverse.square()], -1)
 
     def draw(self, gaussians: Gaussians, camera: Cameras, *, depths: bool = False) -> Render:
         """As the fit sees it."""
@@ -146,6 +161,11 @@ class Optimisation:
         if self.stereo is not None:
             error = error.clamp_max(FAR_OFF)
         error = error * sureness * (found.detach() > 0)
+        if self.stereo is not None:
+            assert picture.features is not None
+            moments, light = picture.features[0].reshape(-1, 2)[places], picture.alphas[0].reshape(-1)[places]
+            spread = depth_spread(moments, light, depths / self.length)
+            error = error + (spread + SPREAD_ALLOWED**2).sqrt().clamp_max(FAR_OFF) * (light.detach() > SEEN)
         return total + self.config.depth_weight * error.sum() / max(len(places), 1)
 
     def _targets(self, index: int, level: int) -> tuple[Tensor, Tensor, Tensor]:
