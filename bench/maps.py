@@ -17,7 +17,8 @@ from field_speed import field_times
 from maps_truth import best_shift, doors_and_walls, iou
 from reconstruction_truth import judge_video_poses, scene_poses, trace_depth
 
-from splatsim import Cameras
+from splatsim import Cameras, Gaussians
+from splatsim.depth_pictures import DepthPictures
 from splatsim.formats.arrays import read_nav_map
 from splatsim.grids import NavMap, VoxelFrame
 from splatsim.maps import MapOptions, SceneMaps, bird_view, map_gaussians
@@ -85,38 +86,53 @@ def draw(path: Path, found: NavMap, true: NavMap, seen: torch.Tensor) -> None:
 
 def main(which: str) -> None:
     true, frame, poses, K, fps = truth()
+    scene = Scene.load(APARTMENT if which == "surface" else Path(which))
     if which == "surface":
-        scene = Scene.load(APARTMENT)
-        gaussians, cameras = scene.gaussians, scene.cameras.to(torch.float32)[::4]
+        gaussians, cameras, depths = scene.gaussians, scene.cameras.to(torch.float32)[::4], None
         poses = poses[::4]
     else:
-        scene = Scene.load(Path(which))
-        similarity, figures = judge_video_poses(Path(which), poses, fps)
-        move = torch.eye(4)
-        move[:3, :3], move[:3, 3] = torch.from_numpy(similarity.rotation), torch.from_numpy(similarity.shift)
-        gaussians = scene.gaussians.transform(move, similarity.scale)
-        frames, found_poses = scene_poses(Path(which))
-        moved = found_poses.copy()
-        moved[:, :3, :3] = similarity.rotation @ found_poses[:, :3, :3]
-        moved[:, :3, 3] = similarity.scale * found_poses[:, :3, 3] @ similarity.rotation.T + similarity.shift
-        cameras = scene.cameras.replace(viewmats=torch.from_numpy(np.linalg.inv(moved)).float())
-        poses = poses[[min(round(f["seconds"] * fps), len(poses) - 1) for f in frames]]
-        print("\n".join(f"{name:46s} {value:.4g}" for name, value in figures.items()))
-    started = perf_counter()
-    found = map_gaussians(gaussians, cameras, antialiased=scene.antialiased, options=MapOptions(frame=frame))
-    seconds = perf_counter() - started
+        gaussians, cameras, depths, poses = moved_to_truth(scene, Path(which), poses, fps)
     seen = seen_cells(true, poses, K)
-    for name, value in (judge(found, true, seen) | {"seconds to make the maps": seconds}).items():
-        print(f"{name:46s} {value:.4g}")
+    name = "surface" if which == "surface" else "reconstruction"
+    for title, measured in {"the Gaussians alone": None, "with the depths measured in the pictures": depths}.items():
+        if measured is None and title != "the Gaussians alone":
+            continue
+        print(f"\n{title}")
+        started = perf_counter()
+        options = MapOptions(frame=frame)
+        found = map_gaussians(gaussians, cameras, depths=measured, antialiased=scene.antialiased, options=options)
+        seconds = perf_counter() - started
+        for figure, value in (judge(found, true, seen) | {"seconds to make the maps": seconds}).items():
+            print(f"{figure:46s} {value:.4g}")
+        out = HERE.parent / "out"
+        out.mkdir(exist_ok=True)
+        draw(out / f"maps_{name}{'' if measured is None else '_measured'}.png", found.nav_map, true, seen)
     if which == "surface":
         bev = bird_view(gaussians, found.nav_map.frame, floor=found.floor)
         counted = seen & (true.cells != 2) & bev.observed
         low = bev.observed & (bev.heights < 0.1)
         rows, columns = best_shift(low, true.free, counted)
         print(f"{'registration of the BEV, cells':46s} {np.hypot(rows, columns):.4g}")
-    out = HERE.parent / "out"
-    out.mkdir(exist_ok=True)
-    draw(out / f"maps_{'surface' if which == 'surface' else 'reconstruction'}.png", found.nav_map, true, seen)
+
+
+def moved_to_truth(
+    scene: Scene, folder: Path, poses: np.ndarray, fps: float
+) -> tuple[Gaussians, Cameras, DepthPictures | None, np.ndarray]:
+    """A reconstruction after similarity alignment of its cameras, and the true poses of its pictures."""
+    similarity, figures = judge_video_poses(folder, poses, fps)
+    print("\n".join(f"{name:46s} {value:.4g}" for name, value in figures.items()))
+    move = torch.eye(4)
+    move[:3, :3], move[:3, 3] = torch.from_numpy(similarity.rotation), torch.from_numpy(similarity.shift)
+    frames, found = scene_poses(folder)
+    moved = found.copy()
+    moved[:, :3, :3] = similarity.rotation @ found[:, :3, :3]
+    moved[:, :3, 3] = similarity.scale * found[:, :3, 3] @ similarity.rotation.T + similarity.shift
+    return (
+        scene.gaussians.transform(move, similarity.scale),
+        scene.cameras.replace(viewmats=torch.from_numpy(np.linalg.inv(moved)).float()),
+        None if scene.depths is None else scene.depths.scaled(similarity.scale),
+        poses[[min(round(frame["seconds"] * fps), len(poses) - 1) for frame in frames]],
+    )
 
 
 def speed() -> None:

@@ -12,7 +12,6 @@ from splatsim.errors import MapError
 from splatsim.grids import FREE, OCCUPIED, UNKNOWN, GridFrame, NavMap, VoxelFrame
 from splatsim.maps.carving import Carving
 from splatsim.maps.floor import Floor
-from splatsim.maps.solid import LEAST_VIEWS
 
 FLOOR_BAND = 0.1
 """Metres above and below the floor in which what is seen is the floor."""
@@ -24,6 +23,8 @@ STRIDE = 0.6
 """Metres between two pictures of which the way between them was walked straight."""
 BODY = 0.25
 """Metres around the camera that whoever carries it fills."""
+FREE_VIEWS = 3
+"""Cameras that must see the floor, or look through what is above it: two that stand close may both be wrong."""
 SEEN_THROUGH = 0.8
 """Share of the height band that must be looked through where the floor itself is not seen."""
 AROUND = np.ones((3, 3), bool)
@@ -88,8 +89,8 @@ def drive_map(
     if carving is None:
         known = _dilated((solid & ground).any(2))
     else:
-        passed = ((carving.through >= LEAST_VIEWS) & band).sum(2) >= SEEN_THROUGH * band.sum(2)
-        known = _dilated(((carving.ended > 0) & ground).any(2)) | passed
+        passed = ((carving.through >= FREE_VIEWS) & band).sum(2) >= SEEN_THROUGH * band.sum(2)
+        known = _dilated(((carving.ended >= FREE_VIEWS) & ground).any(2)) | passed
     trodden = torch.zeros_like(known) if walked is None else _trodden(frame, floor, walked)
     free = _without_specks((known & ~occupied) | trodden, speck / frame.voxel_size**2)
     cells = torch.where(free, FREE, torch.where(occupied, OCCUPIED, UNKNOWN)).to(torch.uint8)

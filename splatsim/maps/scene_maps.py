@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from splatsim.cameras import Cameras
+from splatsim.depth_pictures import DepthPictures
 from splatsim.errors import MapError
 from splatsim.gaussians import Gaussians
 from splatsim.grids import NavMap, OccupancyGrid, VoxelFrame
@@ -67,7 +68,12 @@ def map_scene(scene: Scene, options: MapOptions | None = None) -> SceneMaps:
     if scene.gaussians is None:
         raise MapError(f'the scene "{scene.name}" has no Gaussians; expected some to make maps of.')
     return map_gaussians(
-        scene.gaussians, scene.cameras, scene.semantics, antialiased=scene.antialiased, options=options
+        scene.gaussians,
+        scene.cameras,
+        scene.semantics,
+        depths=scene.depths,
+        antialiased=scene.antialiased,
+        options=options,
     )
 
 
@@ -76,16 +82,24 @@ def map_gaussians(
     cameras: Cameras | None = None,
     semantics: Semantics | None = None,
     *,
+    depths: DepthPictures | None = None,
     antialiased: bool = False,
     options: MapOptions | None = None,
 ) -> SceneMaps:
     """As `map_scene`, from the parts of a scene.
 
+    Args:
+        depths: Of the cameras' pictures, where some were measured: rays end there rather than at the Gaussians.
+
     Raises:
+        ValueError: there is not one depth picture for each camera.
         MapError: there is no floor, or nothing is free; the message says why.
         ResourceError: there would be too many voxels.
     """
     options = options or MapOptions()
+    have = 0 if cameras is None else len(cameras)
+    if depths is not None and len(depths) != have:
+        raise ValueError(f"map_gaussians got {len(depths)} depth pictures for {have} cameras; expected one for each.")
     gaussians = gaussians.detach()
     floor = fit_floor(gaussians, cameras, antialiased=antialiased)
     frame = options.frame or frame_of(gaussians, floor.height, options.voxel_size, options.tallest)
@@ -93,7 +107,8 @@ def map_gaussians(
     if cameras is not None:
         chosen = torch.linspace(0, len(cameras) - 1, min(len(cameras), MAX_VIEWS)).round().long()
         small = at_width(cameras[chosen], options.width)
-        carving = carve(Views(gaussians, small, antialiased, options.backend), frame, floor)
+        measured = None if depths is None else depths[chosen]
+        carving = carve(Views(gaussians, small, antialiased, options.backend, measured), frame, floor)
         solid = solid_by_cameras(carving)
         observed = solid | (carving.through > 0) | (carving.ended > 0)
     else:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from splatsim.cameras import Cameras
+from splatsim.depth_pictures import DepthPictures
 from splatsim.gaussians import Gaussians
 from splatsim.occupancy.raycast import Rays, camera_rays
 from splatsim.rendering import Backend, render_surface
@@ -28,12 +29,20 @@ class Views:
     """As the Gaussians were fitted."""
     backend: Backend = "auto"
     """Who renders."""
+    measured: DepthPictures | None = None
+    """Depths that go before those of the Gaussians, where they are known."""
 
     def __len__(self) -> int:
         return len(self.cameras)
 
     def __iter__(self) -> Iterator[tuple[Rays, Float[Tensor, "p 3"]]]:
-        """Rays that end at the first surface, and its normals there; rays that meet nothing are left out."""
+        """Rays that end at the first surface, and its normals there; rays that meet nothing are left out.
+
+        Where a depth was measured, the rays end there; the normals are those of the Gaussians all the same.
+        """
+        measured = None
+        if self.measured is not None:
+            measured = self.measured.at_size(self.cameras.width, self.cameras.height).flatten(1).double()
         plain = self.gaussians.detach().replace(features=None).with_sh_degree(0)
         for index in range(len(self.cameras)):
             camera = self.cameras[index]
@@ -46,6 +55,8 @@ class Views:
                 )
             reach = seen.depths.flatten().cpu().double()
             met = reach > 0
+            if measured is not None:
+                reach = torch.where(met & (measured[index] > 0), measured[index], reach)
             yield camera_rays(camera).select(met).until(reach[met]), seen.normals.reshape(-1, 3).cpu().double()[met]
 
 

@@ -5,12 +5,16 @@ import dataclasses
 import pytest
 import torch
 
+from splatsim import Gaussians, render_surface
+from splatsim.depth_pictures import DepthPictures
 from splatsim.errors import MapError
-from splatsim.grids import FREE, VoxelFrame
+from splatsim.grids import FREE, OCCUPIED, VoxelFrame
 from splatsim.maps import MapOptions, Robot, distance_field, fit_floor, map_gaussians, map_scene
+from splatsim.maps.views import at_width
 from splatsim.scene import Scene
+from splatsim.semantics import Semantics
 from splatsim.transforms import apply
-from tests.maps.gaussian_rooms import SIZE, is_free, room, walk
+from tests.maps.gaussian_rooms import SIZE, is_free, rectangle, room, walk
 
 FRAME = VoxelFrame.covering((-0.2, -0.2, -0.2), (SIZE[0] + 0.2, SIZE[1] + 0.2, 2.6), 0.05)
 
@@ -86,6 +90,36 @@ def test_the_same_scene_gives_the_same_map(seen) -> None:
     again = map_gaussians(gaussians, walk(), semantics, options=MapOptions(frame=FRAME))
     assert torch.equal(seen.nav_map.cells, again.nav_map.cells)
     assert torch.equal(seen.occupancy.labels, again.occupancy.labels)
+
+
+def test_measured_depths_go_before_those_of_the_gaussians(seen) -> None:
+    """A board of Gaussians in the midst of the room, through which the depths of the room without it look."""
+    gaussians, semantics = room()
+    board, labels = rectangle((3.0, 0.8, 0.0), (3.0, 2.2, 1.5), (0.7, 0.7, 0.7), 2)
+    cluttered = Gaussians.concat([gaussians, board])
+    both = Semantics(torch.cat([semantics.labels, labels.to(torch.uint8)]), semantics.class_names)
+    views = at_width(walk(), 320)
+    truth = torch.cat([render_surface(gaussians, views[i]).depths for i in range(len(views))])
+    options = MapOptions(frame=FRAME)
+    wrong = map_gaussians(cluttered, walk(), both, options=options).nav_map
+    right = map_gaussians(cluttered, walk(), both, depths=DepthPictures(truth), options=options).nav_map
+    there = wrong.frame.cell_of(torch.tensor([[3.0, 1.0]], dtype=torch.float64))[0]
+    assert wrong.cells[*there] == OCCUPIED
+    assert right.cells[*there] == FREE
+    assert agreement(right) == pytest.approx(agreement(seen.nav_map), abs=0.005)
+    with pytest.raises(ValueError, match="1 depth pictures for"):
+        map_gaussians(gaussians, walk(), depths=DepthPictures(truth[:1]), options=options)
+
+
+def test_depth_pictures_are_checked_and_taken_at_other_sizes() -> None:
+    depths = DepthPictures(torch.arange(12).float().reshape(1, 3, 4))
+    assert depths.at_size(4, 3).tolist() == depths.depths.tolist()
+    assert depths.at_size(2, 1).tolist() == [[[5, 7]]]
+    assert depths.at_size(8, 3)[0, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert depths.scaled(2).depths[0, 2, 3] == 22
+    for wrong in (torch.full((1, 2, 2), -1.0), torch.full((1, 2, 2), float("nan"))):
+        with pytest.raises(ValueError, match="negative or not finite"):
+            DepthPictures(wrong)
 
 
 def test_an_empty_map_says_why() -> None:
