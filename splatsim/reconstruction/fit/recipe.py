@@ -40,8 +40,8 @@ class FitConfig:
     depth_weight: float = 0.5
     """Weight of known depths in the loss: by stereo, or of the triangulated points; 0: none."""
     stereo: bool | None = None
-    """Look for depths by stereo before the fit, in about half a second a picture; by default where no budget is set and
-    the quality is not fast."""
+    """Look for depths by stereo before the fit, in about a second and a half a picture; by default where no budget is
+    set and the quality is not fast."""
     seed: int = 0
     """Decides everything that is random."""
     backend: Backend = "auto"

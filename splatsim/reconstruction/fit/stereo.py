@@ -38,6 +38,8 @@ TARGETS = 6000
 TOGETHER = 8
 """Pictures that are solved in one call."""
 FILE = "stereo.npz"
+FARTHEST = float(np.finfo(np.float16).max)
+"""In the units of the poses: farther depths do not fit into the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +117,7 @@ def stereo_depths(capture: Capture, pictures: Pictures, indices: list[int]) -> S
     rough = _swept(small, found)
     known = np.where(agreed(rough, small.viewmats, small.Ks, found.others), rough, 0).astype(np.float32)
     fine = _refined(small, found, rough, known)
-    kept = np.where(agreed(fine, small.viewmats, small.Ks, found.others), fine, 0)
+    kept = np.where(agreed(fine, small.viewmats, small.Ks, found.others) & (fine < FARTHEST), fine, 0)
     depths = np.zeros((len(capture), *fine.shape[1:]), np.float32)
     sizes = np.ones((len(capture), 2), np.int64)
     depths[indices], sizes[indices] = kept.astype(np.float16), small.sizes  # as they are kept on disk
