@@ -119,7 +119,9 @@ def _map_of(scene: Scene, look: BevLook) -> tuple[NavMap, Floor]:
     if scene.gaussians is None:
         raise ValueError(f'the scene "{scene.name}" has no Gaussians; expected some to look at.')
     if scene.nav_map is not None and not look.anew:
-        return scene.nav_map, fit_floor(scene.gaussians, scene.cameras, antialiased=scene.antialiased)
+        return scene.nav_map, fit_floor(
+            scene.gaussians, scene.cameras, depths=scene.depths, antialiased=scene.antialiased
+        )
     maps = map_scene(scene, MapOptions(voxel_size=look.resolution, robot=look.robot))
     return maps.nav_map, maps.floor
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from splatsim import native
 from splatsim.cameras import Cameras
+from splatsim.depth_pictures import DepthPictures
 from splatsim.errors import MapError
 from splatsim.gaussians import Gaussians
 from splatsim.maps.views import Views, at_width
@@ -59,7 +60,13 @@ class Floor:
         return math.degrees(math.atan(math.hypot(self.slope_x, self.slope_y)))
 
 
-def fit_floor(gaussians: Gaussians, cameras: Cameras | None = None, *, antialiased: bool = False) -> Floor:
+def fit_floor(
+    gaussians: Gaussians,
+    cameras: Cameras | None = None,
+    *,
+    depths: DepthPictures | None = None,
+    antialiased: bool = False,
+) -> Floor:
     """The lowest level with much area, as a plane, by reweighted least squares.
 
     With cameras, of the level surfaces that they see below them, by the area that each pixel shows: undersides and
@@ -67,13 +74,14 @@ def fit_floor(gaussians: Gaussians, cameras: Cameras | None = None, *, antialias
     the area of their largest cross-section.
 
     Args:
+        depths: Measured in the pictures of the cameras; they go before those of the Gaussians.
         antialiased: As the Gaussians were fitted.
 
     Raises:
         MapError: no level surface of at least a quarter of a square metre is found.
     """
     with native.torch_on_one_thread():
-        points, weights = _level(gaussians) if cameras is None else _seen(gaussians, cameras, antialiased)
+        points, weights = _level(gaussians) if cameras is None else _seen(gaussians, cameras, depths, antialiased)
     total = float(weights.sum())
     if total < LEAST_AREA:
         where = "" if cameras is None else "below the cameras and in their view "
@@ -85,13 +93,14 @@ def fit_floor(gaussians: Gaussians, cameras: Cameras | None = None, *, antialias
 
 
 def _seen(
-    gaussians: Gaussians, cameras: Cameras, antialiased: bool
+    gaussians: Gaussians, cameras: Cameras, depths: DepthPictures | None, antialiased: bool
 ) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
     """Level places that cameras see below them, and the area that each pixel shows there."""
     rows = torch.linspace(0, len(cameras) - 1, min(len(cameras), MOST_VIEWS)).round().long()
     small = at_width(cameras[rows], FLOOR_WIDTH)
+    measured = None if depths is None else depths[rows]
     points, weights = [], []
-    for index, (rays, normals) in enumerate(Views(gaussians, small, antialiased)):
+    for index, (rays, normals) in enumerate(Views(gaussians, small, antialiased, measured=measured)):
         assert rays.reach is not None
         ends = rays.at(rays.reach)
         level = (normals[:, 2] > LEVEL_COS) & (ends[:, 2] < rays.origins[:, 2])

@@ -101,7 +101,7 @@ def map_gaussians(
     if depths is not None and len(depths) != have:
         raise ValueError(f"map_gaussians got {len(depths)} depth pictures for {have} cameras; expected one for each.")
     gaussians = gaussians.detach()
-    floor = fit_floor(gaussians, cameras, antialiased=antialiased)
+    floor = fit_floor(gaussians, cameras, depths=depths, antialiased=antialiased)
     frame = options.frame or frame_of(gaussians, floor.height, options.voxel_size, options.tallest)
     carving = None
     if cameras is not None:

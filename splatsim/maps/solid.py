@@ -18,8 +18,8 @@ LEAST_VIEWS = 2
 """Cameras that must see a surface near a voxel for it to be solid."""
 SHARE = 0.65
 """Of the cameras that say anything about a voxel, those that must see a surface there."""
-TOUCHES = 0.4
-"""Voxels from its centre within which a surface fills a voxel: less than to its face, on which a wall may lie."""
+TOUCHES = 0.5
+"""Voxels from its centre within which a surface fills a voxel: up to its face."""
 THRESHOLD = 0.2
 """Superposed opacity from which a voxel is solid where there are no cameras: what a flat, opaque Gaussian that passes
 through the face of a voxel has at its centre, e^(-3/2), a little rounded."""

@@ -72,7 +72,9 @@ class World:
             elif scene.gaussians is None or scene.scale_source == "generated":
                 floor = 0.0  # where whoever makes a world puts it
             else:
-                floor = fit_floor(scene.gaussians, scene.cameras, antialiased=scene.antialiased).height
+                floor = fit_floor(
+                    scene.gaussians, scene.cameras, depths=scene.depths, antialiased=scene.antialiased
+                ).height
         except MapError as error:
             raise EpisodeError(f'no world can be made of the scene "{scene.name}": {error}') from error
         return cls(scene.name, nav_map, floor, scene.gaussians, scene.semantics, scene.antialiased)

@@ -103,7 +103,7 @@ def floor_of(scene: Scene) -> Floor:
     if scene.gaussians is None:
         return Floor(0.0)
     try:
-        return fit_floor(scene.gaussians, scene.cameras, antialiased=scene.antialiased)
+        return fit_floor(scene.gaussians, scene.cameras, depths=scene.depths, antialiased=scene.antialiased)
     except MapError:
         return Floor(0.0)
 
