@@ -57,8 +57,6 @@ class Scene:
     """Appearance."""
     cameras: Cameras | None = None
     """Where the pictures behind it were taken from."""
-    depths: DepthPictures | None = None
-    """How far away things were found to be in these pictures."""
     occupancy: OccupancyGrid | None = None
     """What fills each voxel."""
     nav_map: NavMap | None = None
@@ -71,6 +69,8 @@ class Scene:
     """How the scale was found, such as "generated", "measured" or "unknown"."""
     provenance: Mapping[str, TomlValue] = field(default_factory=dict)
     """Where the scene comes from: generator, seed, versions, licence."""
+    depths: DepthPictures | None = None
+    """How far away things were found to be in the pictures of the cameras."""
 
     def __post_init__(self) -> None:
         if not 0 < self.world_scale < float("inf"):

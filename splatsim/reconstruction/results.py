@@ -45,11 +45,11 @@ def write_outcome(outcome: Outcome, staging: Path) -> Scene:
         outcome.origin.name,
         gaussians,
         common_cameras(capture),
-        None if outcome.fitted.depths is None else DepthPictures(outcome.fitted.depths),
         semantics=outcome.semantics,
         world_scale=outcome.alignment.scale,
         scale_source=outcome.alignment.scale_source,
         provenance=_provenance(outcome),
+        depths=None if outcome.fitted.depths is None else DepthPictures(outcome.fitted.depths),
     )
     scene.save(staging)
     save_gaussians(staging / COMPRESSED, gaussians)
