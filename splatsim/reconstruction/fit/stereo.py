@@ -109,9 +109,9 @@ def stereo_depths(capture: Capture, pictures: Pictures, indices: list[int]) -> S
     """Depths of these pictures, by these alone; of the others they stay unknown.
 
     Two pictures are compared by normalised cross-correlation; the depths that a picture takes cost least over it as a
-    whole (Hirschmüller, "Stereo processing by semi-global matching and mutual information", 2008). Each pixel then takes
-    the plane, its own or a neighbour's, that suits it best (Bleyer et al., "PatchMatch stereo", 2011). What stays is
-    where pictures agree, as in Schönberger et al., "Pixelwise view selection for unstructured multi-view stereo", 2016, §5.
+    whole (Hirschmüller, "Stereo processing by semi-global matching and mutual information", 2008). Each pixel then
+    takes the plane, its own or a neighbour's, that suits it best (Bleyer et al., "PatchMatch stereo", 2011). What stays
+    is where pictures agree (Schönberger et al., "Pixelwise view selection for unstructured multi-view stereo", 2016).
     """
     found = relations(capture, indices)
     small = _small_pictures(capture, pictures, indices)
