@@ -57,6 +57,8 @@ def test_the_folder_holds_a_scene_and_all_that_belongs_to_it(made: Path) -> None
     assert scene.name.startswith("room")
     assert scene.cameras is not None
     assert (len(scene.cameras), scene.scale_source) == (8, "input")
+    assert scene.depths is not None
+    assert len(scene.depths) == 8
     assert scene.provenance["configuration"]["fit"]["steps"] == 60
     assert scene.provenance["render"]["antialiased"] is True
     assert scene.provenance["input"]["sha256"]
@@ -66,8 +68,8 @@ def test_the_folder_holds_a_scene_and_all_that_belongs_to_it(made: Path) -> None
     assert "dB PSNR" in text
     assert 'src="http' not in text
     assert {path.name for path in made.iterdir()} == {
-        *("scene.toml", "gaussians.ply", "gaussians.spz", "cameras.npz", "cameras.json", "semantics.npz"),
-        *("metrics.json", "report.html", "preview.mp4", "colmap", "work"),
+        *("scene.toml", "gaussians.ply", "gaussians.spz", "cameras.npz", "cameras.json", "depths.npz"),
+        *("semantics.npz", "metrics.json", "report.html", "preview.mp4", "colmap", "work"),
     }
 
 
