@@ -94,9 +94,8 @@ def main(which: str) -> None:
         gaussians, cameras, depths, poses = moved_to_truth(scene, Path(which), poses, fps)
     seen = seen_cells(true, poses, K)
     name = "surface" if which == "surface" else "reconstruction"
-    for title, measured in {"the Gaussians alone": None, "with the depths measured in the pictures": depths}.items():
-        if measured is None and title != "the Gaussians alone":
-            continue
+    cases = {"the Gaussians alone": None} | ({} if depths is None else {"with the measured depths": depths})
+    for title, measured in cases.items():
         print(f"\n{title}")
         started = perf_counter()
         options = MapOptions(frame=frame)

@@ -4,7 +4,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from splatsim.cameras import Cameras
 from splatsim.grids import GridFrame, NavMap, OccupancyGrid, VoxelFrame
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts: Any) -> None:
+def write_arrays(path: Path | BinaryIO, arrays: Mapping[str, NDArray[np.generic]], **facts: Any) -> None:
     """An .npz whose bytes depend on the content only: fixed dates, plain facts as JSON under "facts"."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in {**arrays, "facts": np.array(json.dumps(facts))}.items():

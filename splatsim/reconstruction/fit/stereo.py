@@ -5,7 +5,6 @@ that may lean then make the depths finer. What other pictures do not bear out is
 """
 
 import math
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from splatsim import native
+from splatsim.formats._files import atomic_writer
 from splatsim.formats.arrays import read_arrays, write_arrays
 from splatsim.reconstruction.capture import Capture
 from splatsim.reconstruction.fit.pictures import Pictures
@@ -99,9 +99,8 @@ def kept_stereo(capture: Capture, pictures: Pictures, indices: list[int], folder
             pass  # damaged: found again
     found = stereo_depths(capture, pictures, indices)
     if path is not None:
-        partial = path.with_name(f".{FILE}.partial")
-        write_arrays(partial, {"depths": found.depths.astype(np.float16), "sizes": found.sizes}, identity=identity)
-        os.replace(partial, path)
+        with atomic_writer(path) as file:
+            write_arrays(file, {"depths": found.depths.astype(np.float16), "sizes": found.sizes}, identity=identity)
     return found
 
 
